@@ -1,0 +1,43 @@
+# One virtual environment, made from the committed constraints; every target works on a fresh clone.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SEED ?= 0
+
+.PHONY: run test test-full lint protos bench base-model acceptance clean
+
+run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
+	$(BIN)/rlhf quickstart --seed $(SEED)
+
+test: $(INSTALLED)               ## everything CI runs
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: $(INSTALLED)          ## with the heavy tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/pyright
+	cd protos && ../$(BIN)/buf lint
+	PYTHON=$(BIN)/python BUF=$(BIN)/buf scripts/protos.sh --check
+
+protos: $(INSTALLED)             ## regenerate the committed stubs
+	PYTHON=$(BIN)/python scripts/protos.sh
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.benchmarks
+
+base-model: $(INSTALLED)         ## train the committed tiny base model again, from simulator text alone
+	$(BIN)/python -m services.simulator.base_model
+
+acceptance: $(INSTALLED)         ## the quickstart on seeds 0, 1, 2 and the second world; writes build/acceptance
+	$(BIN)/python -m services.quickstart.acceptance
+
+clean:
+	rm -rf .venv build
+
+$(INSTALLED): pyproject.toml clients/python/pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt torch
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e clients/python -e '.[dev]'
+	touch $@

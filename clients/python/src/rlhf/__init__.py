@@ -1,0 +1,1 @@
+"""Python SDK of RLHF as services."""
