@@ -2,7 +2,6 @@
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
-
 from rlhf.v1 import catalog_pb2, policy_pb2, reference_pb2, reward_pb2, trainer_pb2, types_pb2
 
 FILES = [catalog_pb2, policy_pb2, reference_pb2, reward_pb2, trainer_pb2, types_pb2]
