@@ -1,0 +1,111 @@
+"""What a run is asked to do, as plain values with every default filled in.
+
+The dataclasses mirror the messages of protos/rlhf/v1/trainer.proto, field for field; `specs` converts. The defaults are
+the recipe for models of a few million parameters on a laptop (the papers' learning rates are for 1 B and more).
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How AdamW is driven; batch sizes count sequences, or pairs for reward models and DPO."""
+
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    epochs: int = 1
+    micro_batch_size: int = 0  # sequences per forward; 0: the whole batch
+    max_grad_norm: float = 1.0
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    max_length: int = 256  # tokens per sequence; longer ones are counted and left out
+    checkpoint_every: int = 50  # steps
+
+
+@dataclass(frozen=True)
+class SftSpec:
+    base_model: str
+    dataset: str  # demonstrations
+    optimization: Optimization = field(default=Optimization(learning_rate=1e-3, epochs=3))
+
+
+@dataclass(frozen=True)
+class RewardModelSpec:
+    base_model: str  # usually the SFT model
+    dataset: str  # comparisons
+    demonstrations: str = ""  # the offset makes these score 0 on average; empty: the chosen answers
+    # More than one epoch overfits quickly (Ouyang 2022).
+    optimization: Optimization = field(default=Optimization(learning_rate=3e-4, epochs=1))
+
+
+@dataclass(frozen=True)
+class DpoSpec:
+    policy_model: str  # starting point and frozen reference
+    dataset: str  # comparisons
+    beta: float = 0.1
+    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, epochs=1))
+
+
+class MissingEos(StrEnum):
+    """What happens to the score of a response that ended without the end-of-sequence token."""
+
+    REPLACE = "replace"  # the score becomes missing_eos_value
+    SUBTRACT = "subtract"  # |missing_eos_value| is subtracted
+
+
+@dataclass(frozen=True)
+class PpoSpec:
+    policy_model: str  # starting point and frozen reference
+    reward_model: str
+    prompts: str  # dataset of prompts
+    steps: int = 60
+    prompts_per_step: int = 32
+    samples_per_prompt: int = 2
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    kl_coefficient: float = 0.05  # beta
+    kl_target: float = 0.0  # nats per response; > 0 turns the adaptive controller on
+    clip_range: float = 0.2
+    value_clip_range: float = 0.2
+    value_coefficient: float = 0.1
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    inner_epochs: int = 2
+    minibatches: int = 2  # optimiser steps per inner epoch
+    reward_clip: float = 10.0
+    missing_eos: MissingEos = MissingEos.REPLACE
+    missing_eos_value: float = -1.0
+    value_learning_rate: float = 3e-4
+    max_staleness: int = 0  # 0: strictly on-policy
+    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, checkpoint_every=10))
+
+
+@dataclass(frozen=True)
+class EvaluateSpec:
+    policy_model: str
+    prompts: str
+    reference_model: str = ""  # empty: no KL
+    reward_model: str = ""  # empty: no scores
+    samples_per_prompt: int = 1
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+
+
+StageSpec = SftSpec | RewardModelSpec | PpoSpec | DpoSpec | EvaluateSpec
+
+
+@dataclass(frozen=True)
+class PipelineSpec:
+    """Stages in order, each under its name; a stage names the result of an earlier one as "stage:<name>"."""
+
+    stages: tuple[tuple[str, StageSpec], ...]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    name: str  # the resulting model's name
+    stage: StageSpec | PipelineSpec
+    seed: int = 0
+    deterministic: bool = False
+    threads: int = 0  # torch threads of the worker; 0: the service's setting
