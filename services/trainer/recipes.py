@@ -109,3 +109,23 @@ class RunSpec:
     seed: int = 0
     deterministic: bool = False
     threads: int = 0  # torch threads of the worker; 0: the service's setting
+
+    def stages(self) -> tuple[tuple[str, StageSpec], ...]:
+        """The stages in order; a single one goes by the name of its kind."""
+        if isinstance(self.stage, PipelineSpec):
+            return self.stage.stages
+        return ((kind_of(self.stage), self.stage),)
+
+
+KINDS: dict[str, type[StageSpec]] = {
+    "sft": SftSpec,
+    "reward_model": RewardModelSpec,
+    "ppo": PpoSpec,
+    "dpo": DpoSpec,
+    "evaluate": EvaluateSpec,
+}
+
+
+def kind_of(stage: StageSpec) -> str:
+    """The name of the stage in the spec's `oneof`."""
+    return next(kind for kind, spec in KINDS.items() if isinstance(stage, spec))
