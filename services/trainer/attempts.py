@@ -47,7 +47,7 @@ def write_json(store: ObjectStore, key: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Base:
-    """Where an attempt goes on from: stages before `stage` are finished (their results lie in this attempt's ancestors),
+    """Where an attempt goes on from: stages before `stage` are finished (their results lie in the attempt's ancestors)
     and `stage` goes on from the checkpoint of `step` in `attempt`. Step 0: from its beginning. Attempt 0: no ancestor.
     """
 
@@ -161,35 +161,32 @@ def lineage(store: ObjectStore, run_id: str, attempt: int) -> list[tuple[Attempt
     return chain
 
 
-def finished_before(store: ObjectStore, run_id: str, attempt: int, stages: list[str]) -> dict[str, StageOutcome]:
-    """Results that an attempt inherits: of the stages before its base's, each from the youngest ancestor that has it."""
+def outcomes(store: ObjectStore, run_id: str, attempt: int, stages: list[str]) -> dict[str, StageOutcome]:
+    """Results of the finished stages in their order, without what a superseded attempt did past its successor's base."""
     found: dict[str, StageOutcome] = {}
-    limit = len(stages)
+    remaining = stages
     for current, base in lineage(store, run_id, attempt):
-        # An ancestor's later results are superseded: its successor did those stages again.
-        for name in stages[:limit] if current.number != attempt else []:
-            outcome = current.outcome(name) if name not in found else None
-            if outcome:
+        for name in remaining:
+            if name not in found and (outcome := current.outcome(name)):
                 found[name] = outcome
-        limit = min(limit, stages.index(base.stage) if base.stage else 0)
-    return found
+        remaining = stages[: stages.index(base.stage)] if base.stage else []
+    return {name: found[name] for name in stages if name in found}
+
+
+def finished_before(store: ObjectStore, run_id: str, base: Base, stages: list[str]) -> dict[str, StageOutcome]:
+    """Results of the stages before `base.stage`, which an attempt that starts from `base` inherits."""
+    earlier = stages[: stages.index(base.stage)] if base.stage else []
+    return outcomes(store, run_id, base.attempt, earlier)
 
 
 def next_base(store: ObjectStore, run_id: str, attempt: int, stages: list[str]) -> Base:
     """Where the attempt after `attempt` goes on: the furthest complete checkpoint that is not superseded."""
-    if attempt == 0:
-        return Base()
     current = Attempt(store, run_id, attempt)
     base = current.base()
-    start = stages.index(base.stage) if base.stage else 0
-    for index in range(start, len(stages)):
-        name = stages[index]
+    for name in stages[stages.index(base.stage) if base.stage else 0 :]:
         if current.outcome(name):
             continue
-        steps = current.checkpoint_steps(name)
-        if steps:
+        if steps := current.checkpoint_steps(name):
             return Base(attempt, name, steps[-1])
-        if index == start:
-            return base
-        return Base(attempt, name, 0)
-    return Base(attempt, stages[-1], (current.checkpoint_steps(stages[-1]) or [0])[-1])
+        return base if name == (base.stage or stages[0]) else Base(attempt, name, 0)
+    raise AssertionError(f"{current.prefix} finished every stage; nothing is left to go on with")
