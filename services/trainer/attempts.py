@@ -162,7 +162,7 @@ def lineage(store: ObjectStore, run_id: str, attempt: int) -> list[tuple[Attempt
 
 
 def outcomes(store: ObjectStore, run_id: str, attempt: int, stages: list[str]) -> dict[str, StageOutcome]:
-    """Results of the finished stages in their order, without what a superseded attempt did past its successor's base."""
+    """Results of the finished stages in order, without what a superseded attempt did past its successor's base."""
     found: dict[str, StageOutcome] = {}
     remaining = stages
     for current, base in lineage(store, run_id, attempt):

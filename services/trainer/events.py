@@ -1,0 +1,106 @@
+"""The history of a run as a sequence of events that a watcher can leave and come back to.
+
+An event's id is its position: attempt, then stage, then step. So ids count up, mean the same after a restart of the
+control plane, and need no storage of their own: everything is rebuilt from the record and the workers' metrics.
+"""
+
+import asyncio
+import bisect
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from services.storage import ObjectStore
+from services.trainer.attempts import Attempt, Base, Step
+from services.trainer.records import RunRecord, RunState, Transition
+
+ATTEMPT_BITS, STAGE_BITS = 40, 32  # 2^32 steps a stage, 255 stages a run; a JavaScript number holds 8191 attempts
+LAST_STAGE = 255
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of state, or one step of a running attempt."""
+
+    id: int
+    transition: Transition  # the newest at that moment
+    step: Step | None = None
+
+
+def transition_id(transition: Transition) -> int:
+    start = transition.attempt << ATTEMPT_BITS
+    if transition.state.ended:
+        return start | LAST_STAGE << STAGE_BITS
+    return start | (transition.state is RunState.RUNNING)
+
+
+def step_id(attempt: int, stage: int, step: int) -> int:
+    """Step 0 of the first stage comes after the attempt's own transitions."""
+    return attempt << ATTEMPT_BITS | (stage + 1) << STAGE_BITS | step
+
+
+class EventLog:
+    """Events of one run in order; watchers wait for more until it is closed."""
+
+    def __init__(self, stages: list[str]) -> None:
+        self._stages = stages
+        self._events: list[Event] = []
+        self._changed = asyncio.Event()
+        self.closed = False
+
+    @property
+    def last(self) -> Event | None:
+        return self._events[-1] if self._events else None
+
+    def add_transition(self, transition: Transition) -> None:
+        self._add(Event(transition_id(transition), transition))
+        self.closed = transition.state.ended
+        self._wake()
+
+    def add_step(self, transition: Transition, step: Step) -> None:
+        self._add(Event(step_id(transition.attempt, self._stages.index(step.stage), step.step), transition, step))
+        self._wake()
+
+    def supersede(self, base: Base) -> None:
+        """A new attempt goes on from `base`: the steps past it will be done again and no longer count."""
+        stage = self._stages.index(base.stage) if base.stage else 0
+        cut = step_id(base.attempt, stage, base.step)
+        self._events = [e for e in self._events if e.step is None or e.id <= cut]
+
+    def after(self, event_id: int) -> list[Event]:
+        return self._events[bisect.bisect_right(self._events, event_id, key=lambda e: e.id) :]
+
+    async def follow(self, after: int) -> AsyncIterator[Event]:
+        """Ends when the run does. A watcher that is slow misses nothing."""
+        while True:
+            changed = self._changed
+            for event in self.after(after):
+                after = event.id
+                yield event
+            if self.closed and not self.after(after):
+                return
+            if changed is self._changed:
+                await changed.wait()
+
+    def _add(self, event: Event) -> None:
+        """What is told twice is kept once."""
+        index = bisect.bisect_left(self._events, event.id, key=lambda e: e.id)
+        if index == len(self._events) or self._events[index].id != event.id:
+            self._events.insert(index, event)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def rebuild(store: ObjectStore, record: RunRecord, stages: list[str]) -> EventLog:
+    log = EventLog(stages)
+    for transition in record.history:
+        attempt = Attempt(store, record.id, transition.attempt)
+        if transition.state is RunState.QUEUED:
+            log.supersede(attempt.base())
+        log.add_transition(transition)
+        if transition.state is RunState.RUNNING:
+            for stage in stages:
+                for step in attempt.steps(stage):
+                    log.add_step(transition, step)
+    return log

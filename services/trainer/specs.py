@@ -1,0 +1,87 @@
+"""Run specs between the wire (protobuf) and plain values (`recipes`)."""
+
+import dataclasses
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from rlhf.v1 import trainer_pb2
+
+from services.runtime.errors import InvalidInput, NotFound, Problem
+from services.storage import ObjectNotFound, ObjectStore
+from services.trainer import attempts
+from services.trainer.recipes import KINDS, MissingEos, PipelineSpec, RunSpec, StageSpec
+
+MISSING_EOS = {
+    trainer_pb2.MISSING_EOS_REWARD_REPLACE: MissingEos.REPLACE,
+    trainer_pb2.MISSING_EOS_REWARD_SUBTRACT: MissingEos.SUBTRACT,
+}
+
+
+def decode(message: trainer_pb2.RunSpec) -> RunSpec:
+    """Fills in every default; raises InvalidInput where a stage is missing."""
+    return RunSpec(
+        name=message.name,
+        stage=_stage(message, "spec"),
+        seed=message.seed,
+        deterministic=message.deterministic,
+        threads=message.threads,
+    )
+
+
+def read_message(store: ObjectStore, run_id: str) -> trainer_pb2.RunSpec:
+    """The spec as it was given, without the defaults."""
+    try:
+        text = store.get(attempts.spec_key(run_id))
+    except ObjectNotFound:
+        raise NotFound("run", run_id) from None
+    return json_format.Parse(text, trainer_pb2.RunSpec())
+
+
+def write_message(store: ObjectStore, run_id: str, message: trainer_pb2.RunSpec) -> None:
+    store.put(attempts.spec_key(run_id), json_format.MessageToJson(message).encode())
+
+
+def read_spec(store: ObjectStore, run_id: str) -> RunSpec:
+    return decode(read_message(store, run_id))
+
+
+def _stage(message: trainer_pb2.RunSpec | trainer_pb2.PipelineStage, path: str) -> StageSpec | PipelineSpec:
+    kind = message.WhichOneof("stage")
+    if kind is None:
+        kinds = [field.name for field in message.DESCRIPTOR.oneofs_by_name["stage"].fields]
+        raise InvalidInput(Problem(f"{path}.stage", "nothing", f"one of {', '.join(kinds)}"))
+    if kind == "pipeline":
+        assert isinstance(message, trainer_pb2.RunSpec)
+        stages = enumerate(message.pipeline.stages)
+        return PipelineSpec(tuple((s.name, _stage(s, f"{path}.pipeline.stages[{i}]")) for i, s in stages))  # type: ignore[misc]
+    return _fill(getattr(message, kind), KINDS[kind])
+
+
+def _fill(message: Message, cls: type, default: Any = None) -> Any:
+    """The dataclass of a message: unset fields take the value of `default`, else of the class."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        fallback = getattr(default, field.name) if default is not None else _default(field)
+        values[field.name] = _value(message, message.DESCRIPTOR.fields_by_name[field.name], fallback)
+    return cls(**values)
+
+
+def _default(field: dataclasses.Field) -> Any:
+    return "" if field.default is dataclasses.MISSING else field.default
+
+
+def _value(message: Message, field: Any, fallback: Any) -> Any:
+    value = getattr(message, field.name)
+    if field.message_type:
+        return _fill(value, type(fallback), fallback)
+    unset = not message.HasField(field.name) if field.has_presence else not value
+    if unset:
+        return fallback
+    if isinstance(fallback, Enum):
+        return MISSING_EOS[value]
+    # A float of the wire is 32 bits wide: 0.05 arrives as 0.05000000074505806. People meant the shorter one.
+    return float(str(np.float32(value))) if field.type == FieldDescriptor.TYPE_FLOAT else value
