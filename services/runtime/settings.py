@@ -1,0 +1,137 @@
+"""Settings of a process: a frozen dataclass, filled from flags and environment variables.
+
+`--metrics-port 0` and `RLHF_POLICY_METRICS_PORT=0` set the same field; the flag wins. What nobody knows is refused.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+from services.runtime.errors import InvalidInput, Problem
+
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of every settings class. `problems` yields what is wrong with the values; all of it is reported at once."""
+
+    def __post_init__(self) -> None:
+        if found := list(self.problems()):
+            raise InvalidInput(*found)
+
+    def problems(self) -> Iterator[Problem]:
+        yield from ()
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True)
+class ServerSettings(Settings):
+    """What every service needs; a service adds its own fields."""
+
+    host: str = "127.0.0.1"  # listens on this machine alone unless told otherwise
+    port: int = 0  # 0: any free one, named in the line `listening on`
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    storage: str = ""  # a folder, file:///folder or s3://bucket/prefix?endpoint=https://host&region=name
+    cache: Path = Path.home() / ".cache" / "rlhf"  # fetched weights
+    cache_gib: float = 20.0  # what the cache may hold before the least recently used goes
+    drain_seconds: float = 45.0  # how long admitted calls may take to finish after SIGTERM
+    deadline_seconds: float = 300.0  # of calls that bring no deadline
+    max_calls: int = 256  # in progress at once; more are refused with a retry hint
+    max_message_mib: int = 64
+    threads: int = 1
+    log_json: bool = False
+
+    def problems(self) -> Iterator[Problem]:
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
+        if not self.storage:
+            yield Problem("storage", "nothing", "a folder, file:///folder or s3://bucket/prefix")
+        for name in ("cache_gib", "deadline_seconds", "max_calls", "max_message_mib", "threads"):
+            if getattr(self, name) <= 0:
+                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        if self.drain_seconds < 0:
+            yield Problem("drain_seconds", str(self.drain_seconds), "a number of seconds, 0 or more")
+
+
+def load_settings(cls: type[SettingsT], prefix: str, argv: Sequence[str], environ: Mapping[str, str]) -> SettingsT:
+    """Raises InvalidInput with every unknown name and every unreadable or impossible value."""
+    flags, problems = _read_flags(cls, prefix, argv)
+    variables = {field.name: _variable(prefix, field) for field in fields(cls)}
+    texts = {name: (variable, environ[variable]) for name, variable in variables.items() if variable in environ}
+    problems += _unknown_variables(prefix, environ, set(variables.values()))
+    texts |= {name: (_flag(name), text) for name, text in flags.items()}
+    values, unreadable = _convert(cls, texts)
+    problems += unreadable
+    try:
+        settings = cls(**values)
+    except InvalidInput as error:
+        raise InvalidInput(*problems, *error.problems) from None
+    if problems:
+        raise InvalidInput(*problems)
+    return settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput(Problem("command line", message, "--flag value"))
+
+
+def _read_flags(cls: type[Settings], prefix: str, argv: Sequence[str]) -> tuple[dict[str, str], list[Problem]]:
+    parser = _Parser(allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    hints = get_type_hints(cls)
+    for field in fields(cls):
+        switch = hints[field.name] is bool
+        parser.add_argument(
+            _flag(field.name),
+            help=_help(prefix, field),
+            nargs="?" if switch else None,
+            const="true" if switch else None,
+        )
+    flags, unknown = parser.parse_known_args(list(argv))
+    known = ", ".join(_flag(f.name) for f in fields(cls))
+    return vars(flags), [Problem(text, "an unknown flag", f"one of {known}") for text in unknown]
+
+
+def _unknown_variables(prefix: str, environ: Mapping[str, str], known: set[str]) -> list[Problem]:
+    unknown = sorted(name for name in environ if name.startswith(prefix) and name not in known)
+    return [Problem(name, "an unknown variable", f"one of {', '.join(sorted(known))}") for name in unknown]
+
+
+def _convert(cls: type[Settings], texts: Mapping[str, tuple[str, str]]) -> tuple[dict[str, Any], list[Problem]]:
+    """`texts` is field → (what people called it, text)."""
+    hints, values, problems = get_type_hints(cls), {}, []
+    for name, (source, text) in texts.items():
+        try:
+            values[name] = _parse(hints[name], text)
+        except ValueError:
+            problems.append(Problem(source, repr(text), f"a value of type {hints[name].__name__}"))
+    return values, problems
+
+
+def _parse(kind: type, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in TRUE | FALSE:
+            raise ValueError(text)
+        return text.lower() in TRUE
+    assert kind in (str, int, float, Path), f"settings hold no {kind}"
+    return Path(text).expanduser() if kind is Path else kind(text)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _variable(prefix: str, field: Field) -> str:
+    return prefix + field.name.upper()
+
+
+def _help(prefix: str, field: Field) -> str:
+    default = "" if field.default is MISSING else f", default {field.default!s}"
+    return f"or {_variable(prefix, field)}{default}".replace("%", "%%")
