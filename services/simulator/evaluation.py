@@ -1,0 +1,78 @@
+"""Compares two models by gold: bootstrap intervals over prompts, plain and at matched length."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+# Fixed before any training was tuned, in points of gold (one flattery is 0.2, the form of an answer 0.5).
+MINIMUM_EFFECT = {"sft over base": 0.5, "ppo over sft": 0.2, "dpo over sft": 0.2}
+PER_FAMILY = 40  # held-out prompts asked of each family, as far as it has them
+RESAMPLES = 2000
+WORDS_PER_BIN = 4
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A difference with its 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    prompts: int
+
+    def above(self, bar: float) -> bool:
+        return self.low > max(0.0, bar)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model's answers to P prompts with S samples each."""
+
+    families_P: list[str]
+    gold_PS: np.ndarray
+    words_PS: np.ndarray
+
+
+def effect(better: Judged, worse: Judged, seed: int = 0) -> Effect:
+    """Mean gold of `better` minus that of `worse`, on the same prompts."""
+    difference_P = better.gold_PS.mean(1) - worse.gold_PS.mean(1)
+    return _bootstrap(lambda rows: float(difference_P[rows].mean()), len(difference_P), seed)
+
+
+def effect_at_matched_length(better: Judged, worse: Judged, seed: int = 0) -> Effect:
+    """The same among answers of one family and one length (bins of four words), averaged over the bins both have.
+
+    A bin with n and m answers weighs n·m/(n+m). NaN where the two models share no bin.
+    """
+    families = np.unique(better.families_P, return_inverse=True)[1]
+    bins = np.concatenate([_bins(families, model.words_PS) for model in (better, worse)], axis=1)
+    bins_PT = np.unique(bins, return_inverse=True)[1].reshape(bins.shape)
+    gold_PT = np.concatenate([better.gold_PS, worse.gold_PS], axis=1)
+    first_T = np.arange(gold_PT.shape[1]) < better.gold_PS.shape[1]
+
+    def matched(rows: np.ndarray) -> float:
+        size = int(bins_PT.max()) + 1
+        sums, counts = [], []
+        for side_T in (first_T, ~first_T):
+            cells = bins_PT[rows][:, side_T].ravel()
+            counts.append(np.bincount(cells, minlength=size))
+            sums.append(np.bincount(cells, weights=gold_PT[rows][:, side_T].ravel(), minlength=size))
+        both = (counts[0] > 0) & (counts[1] > 0)
+        n, m = counts[0][both], counts[1][both]
+        weights = n * m / (n + m)
+        differences = sums[0][both] / n - sums[1][both] / m
+        return float((weights * differences).sum() / weights.sum()) if both.any() else float("nan")
+
+    return _bootstrap(matched, len(gold_PT), seed)
+
+
+def _bins(families_P: np.ndarray, words_PS: np.ndarray) -> np.ndarray:
+    return families_P[:, None] * 1000 + np.minimum(words_PS // WORDS_PER_BIN, 999)
+
+
+def _bootstrap(statistic: Callable[[np.ndarray], float], prompts: int, seed: int) -> Effect:
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.integers(0, prompts, prompts)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(draws, [0.025, 0.975])  # NaN where no draw has a common bin
+    return Effect(statistic(np.arange(prompts)), float(low), float(high), prompts)
