@@ -1,0 +1,54 @@
+"""Raw scores of reward models: the logit that plain transformers gives for one sequence, for a whole batch."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from services.language_model.chat import Message, encode_prompt, encode_response
+from services.language_model.log_probs import Ids, pad_right
+
+
+def is_encoder(model: PreTrainedModel) -> bool:
+    """Decoders end in a `score` layer applied to every token; encoders pool first."""
+    return not hasattr(model, "score")
+
+
+def raw_scores(model: PreTrainedModel, sequences: Sequence[Ids], pad_id: int) -> Tensor:
+    """scores_B (float32, differentiable): at the last real token for decoders, pooled for encoders.
+
+    The last token is found by length: a pad id inside a text is a token like any other.
+    """
+    ids_BT, mask_BT = (tensor.to(model.device) for tensor in pad_right(sequences, pad_id))
+    if is_encoder(model):
+        return model(input_ids=ids_BT, attention_mask=mask_BT.long()).logits.squeeze(-1).float()
+    last_B = mask_BT.sum(dim=1) - 1
+    rows_B = torch.arange(len(sequences), device=model.device)
+    return model.get_submodule("score")(_hidden(model, ids_BT)[rows_B, last_B]).squeeze(-1).float()
+
+
+def token_scores(model: PreTrainedModel, ids_BT: Tensor) -> Tensor:
+    """scores_BT (float32, differentiable) of a decoder after each token of right-padded ids, as a value model needs."""
+    return model.get_submodule("score")(_hidden(model, ids_BT)).squeeze(-1).float()
+
+
+def encode_for_reward(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], response: str) -> list[int]:
+    """Prompt and finished response as one sequence of ids.
+
+    For decoders as the policy writes them: chat template, response, end-of-sequence token. For encoders the pair
+    [CLS] prompt [SEP] response [SEP], segment ids left at 0; a lone user message is taken as it is.
+    """
+    if tokenizer.cls_token_id is None or tokenizer.eos_token_id not in (None, tokenizer.sep_token_id):
+        return encode_prompt(tokenizer, messages) + encode_response(tokenizer, response)
+    return tokenizer(_plain_prompt(messages), response).input_ids
+
+
+def _plain_prompt(messages: Sequence[Message]) -> str:
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
+
+
+def _hidden(model: PreTrainedModel, ids_BT: Tensor) -> Tensor:
+    return model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
