@@ -8,12 +8,14 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 DOMAIN = "rlhf"
 # A status travels in the trailers, of which clients take 8 KiB by default.
@@ -140,6 +142,11 @@ def to_status(error: ServiceError) -> Status:
     for detail in error.details():
         status.details.add().Pack(detail)
     return status
+
+
+async def abort(context: grpc.aio.ServicerContext, error: ServiceError) -> NoReturn:
+    status = rpc_status.to_status(to_status(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 def _clip(text: str) -> str:

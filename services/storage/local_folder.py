@@ -48,7 +48,7 @@ class LocalFolder:
             self._remove_empty_folders(path.parent)
 
     def delete_prefix(self, prefix: str) -> None:
-        for info in self.list(prefix):
+        for info in self.list(check_key(prefix.removesuffix("/"))):
             self.delete(info.key)
 
     def _path(self, key: str) -> Path:

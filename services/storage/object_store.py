@@ -49,7 +49,9 @@ class ObjectStore(Protocol):
         """Says nothing when there is no such object."""
         ...
 
-    def delete_prefix(self, prefix: str) -> None: ...
+    def delete_prefix(self, prefix: str) -> None:
+        """Everything below the folder `prefix`, which is not empty: a slip must not wipe the store."""
+        ...
 
 
 class ObjectNotFound(NotFound):

@@ -119,7 +119,7 @@ class S3:
             self._client.remove_object(self._bucket, self._full(key))
 
     def delete_prefix(self, prefix: str) -> None:
-        doomed = [DeleteObject(self._full(info.key)) for info in self.list(prefix)]
+        doomed = [DeleteObject(self._full(info.key)) for info in self.list(check_key(prefix.removesuffix("/")))]
         with self._errors(prefix):
             for error in self._client.remove_objects(self._bucket, doomed):
                 raise StorageRefused(f"storage did not delete {error.name}: {error.code} {error.message}")

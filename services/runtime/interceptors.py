@@ -1,0 +1,94 @@
+"""What happens around every call: admission, a deadline, errors as rich statuses, metrics.
+
+Health and reflection are left alone: they answer at all times, and a health watcher must not hold up a stop.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import grpc
+
+from services.runtime.admission import Admission
+from services.runtime.errors import DeadlinePassed, abort, as_service_error
+from services.runtime.metrics import Rpc
+
+Behaviour = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
+
+# By (requests stream, responses stream): the handler's attribute and the function that makes a handler.
+KINDS = {
+    (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
+    (False, True): ("unary_stream", grpc.unary_stream_rpc_method_handler),
+    (True, False): ("stream_unary", grpc.stream_unary_rpc_method_handler),
+    (True, True): ("stream_stream", grpc.stream_stream_rpc_method_handler),
+}
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """`deadline_seconds` is given to calls that bring no deadline. Streaming methods are async generators."""
+
+    def __init__(self, admission: Admission, deadline_seconds: float) -> None:
+        self._admission, self._deadline_seconds = admission, deadline_seconds
+
+    async def intercept_service(self, continuation, handler_call_details):
+        handler = await continuation(handler_call_details)
+        method: str = handler_call_details.method
+        if handler is None or method.startswith("/grpc."):
+            return handler
+        kind, make_handler = KINDS[handler.request_streaming, handler.response_streaming]
+        wrap = self._stream if handler.response_streaming else self._unary
+        behaviour = wrap(method, getattr(handler, kind))
+        return make_handler(behaviour, handler.request_deserializer, handler.response_serializer)
+
+    def _unary(self, method: str, answer: Behaviour) -> Behaviour:
+        async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            async with self._call(method, context):
+                return await answer(request, context)
+
+        return behaviour
+
+    def _stream(self, method: str, answers: Callable[..., Any]) -> Behaviour:
+        async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> None:
+            async with self._call(method, context), aclosing(answers(request, context)) as responses:
+                async for response in responses:
+                    await context.write(response)
+
+        return behaviour
+
+    @asynccontextmanager
+    async def _call(self, path: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        rpc = Rpc(path)
+        async with _errors_answered(rpc, context):
+            with self._admission.admit():
+                # Inside as well: an admitted call is in progress until its error has been sent.
+                async with _errors_answered(rpc, context), self._deadline(context):
+                    yield
+        rpc.end("OK")
+
+    @asynccontextmanager
+    async def _deadline(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+        seconds = self._deadline_seconds if context.time_remaining() is None else None
+        try:
+            async with asyncio.timeout(seconds) as timeout:
+                yield
+        except TimeoutError as error:
+            if timeout.expired():
+                raise DeadlinePassed(f"no answer within {seconds} s, the limit of calls without a deadline") from error
+            raise
+
+
+@asynccontextmanager
+async def _errors_answered(rpc: Rpc, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
+    try:
+        yield
+    except grpc.aio.AbortError:
+        raise  # answered already
+    except asyncio.CancelledError:
+        remaining = context.time_remaining()
+        rpc.end("CANCELLED" if remaining is None or remaining > 0 else DeadlinePassed.code.name)
+        raise
+    except Exception as error:
+        failure = as_service_error(error)
+        rpc.end(failure.code.name)
+        await abort(context, failure)

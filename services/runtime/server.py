@@ -1,0 +1,117 @@
+"""A gRPC server with health, reflection, metrics and a stop that answers what it has accepted."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer  # `health.aio`, under a name that type checkers can follow
+from grpc_reflection.v1alpha import reflection
+
+from services.runtime.admission import Admission
+from services.runtime.channels import size_options
+from services.runtime.errors import Conflict
+from services.runtime.interceptors import CallInterceptor
+from services.runtime.metrics import MetricsServer
+from services.runtime.settings import ServerSettings
+
+SENDING_SECONDS = 5.0  # for answers that are on their way when the last call has ended
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server behind it
+    # Clients come back through the name service now and then, and so find new replicas.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+    # Clients may ask every ten seconds whether the connection lives; the default calls that too many pings.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+log = logging.getLogger(__name__)
+
+# Adds servicers to the server and returns the full names of their services, as "rlhf.v1.PolicyService".
+Register = Callable[[grpc.aio.Server], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+    metrics_host: str
+    metrics_port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+async def serve(name: str, settings: ServerSettings, register: Register, admission: Admission | None = None) -> None:
+    """Runs until SIGTERM or SIGINT, then drains.
+
+    Prints `listening on HOST:PORT metrics HOST:PORT` once calls are accepted, so that a parent learns the ports.
+    """
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with running(name, settings, register, admission) as address:
+        print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
+        await stopping.wait()
+        log.info("%s stops", name)
+
+
+@asynccontextmanager
+async def running(
+    name: str, settings: ServerSettings, register: Register, admission: Admission | None = None
+) -> AsyncIterator[Address]:
+    """The server, for as long as the block runs. Raises Conflict where a port is taken."""
+    admission = admission or Admission(settings.max_calls)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(admission, settings.deadline_seconds)],
+        options=[*OPTIONS, *size_options(settings.max_message_mib)],
+    )
+    names = list(register(server))
+    health_servicer = _add_health_and_reflection(server, names)
+    address, metrics = _bind(server, settings)
+    await server.start()
+    await _set_health(health_servicer, names, SERVING)
+    log.info("%s listens on %s", name, address)
+    try:
+        yield address
+    finally:
+        await _set_health(health_servicer, names, NOT_SERVING)
+        await _stop(server, admission, settings.drain_seconds)
+        metrics.stop()
+
+
+def _add_health_and_reflection(server: grpc.aio.Server, names: list[str]) -> HealthServicer:
+    servicer = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    return servicer
+
+
+def _bind(server: grpc.aio.Server, settings: ServerSettings) -> tuple[Address, MetricsServer]:
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError as error:
+        raise Conflict(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+    try:
+        metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        raise Conflict(f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {error}") from error
+    return Address(settings.host, port, settings.metrics_host, metrics.port), metrics
+
+
+async def _set_health(servicer: HealthServicer, names: list[str], status: int) -> None:
+    """A named service is ready or not; "" says that the process lives, which holds while it drains."""
+    await servicer.set("", SERVING)
+    for name in names:
+        await servicer.set(name, status)
+
+
+async def _stop(server: grpc.aio.Server, admission: Admission, drain_seconds: float) -> None:
+    if left := await admission.drain(drain_seconds):
+        log.warning("%d calls did not end within %s s and are cancelled", left, drain_seconds)
+    await server.stop(None if left else SENDING_SECONDS)
