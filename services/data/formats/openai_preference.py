@@ -1,0 +1,20 @@
+"""OpenAI's preference format: {"input": {"messages": […]}, "preferred_output": […], "non_preferred_output": […]}."""
+
+from services.data.formats.conversation import as_answer, as_prompt
+from services.data.formats.format import Fields, Format
+from services.data.formats.pairs import comparison
+from services.data.records import Record, RecordType
+
+
+def parse(fields: Fields) -> list[Record]:
+    prompt = as_prompt("prompt", fields["prompt"])
+    chosen, rejected = ((prompt, as_answer(name, fields[name])) for name in ("chosen", "rejected"))
+    return [comparison(chosen, rejected, fields)]
+
+
+FORMAT = Format(
+    name="OpenAI preference",
+    record_type=RecordType.COMPARISON,
+    columns={"prompt": ("input.messages",), "chosen": ("preferred_output",), "rejected": ("non_preferred_output",)},
+    parse=parse,
+)
