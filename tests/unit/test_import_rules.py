@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LIBRARIES = {"runtime", "storage", "language_model", "data", "simulator"}
+LIBRARIES = {"runtime", "storage", "language_model", "data", "simulator", "serving"}
 # These put the whole system together, so they may know all of it.
 ORCHESTRATORS = {"local", "quickstart"}
 # The modules that speak the contracts; everything else works on plain values.

@@ -1,0 +1,96 @@
+"""Log-probs of given tokens under a frozen model."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import torch
+
+from services.language_model.log_probs import response_log_probs
+from services.reference.settings import ReferenceSettings
+from services.runtime.errors import InvalidInput, Problem
+from services.serving.batching import TokenBatcher
+from services.serving.loaded import Loaded
+from services.serving.metrics import ServingMetrics
+from services.serving.pool import ModelPool
+from services.storage.models import Version
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    prompt_ids: list[int]  # P >= 1
+    response_ids: list[int]  # R >= 1
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids) + len(self.response_ids)
+
+
+Lane = tuple[Loaded, float]  # model and temperature
+
+
+class Reference:
+    def __init__(
+        self, pool: ModelPool[Loaded], executor: Executor, settings: ReferenceSettings, metrics: ServingMetrics
+    ):
+        self._pool = pool
+        self._metrics = metrics
+        self._max_items = settings.max_items
+        self._batcher = TokenBatcher[Lane, TokenSequence, list[float]](
+            compute_log_probs,
+            executor,
+            batch_tokens=settings.batch_tokens,
+            queue_tokens=settings.queue_tokens,
+            on_batch=metrics.batch_size.observe,
+        )
+        metrics.watch(self._batcher.admission, lambda: self._batcher.waiting)
+
+    async def log_probs(
+        self,
+        model: str,
+        sequences: list[TokenSequence],
+        temperature: float,
+        *,
+        deterministic: bool,
+    ) -> tuple[Version, list[list[float]]]:
+        """One list of float log-probs per sequence, aligned with its response_ids."""
+        started = time.monotonic()
+        if problems := list(request_problems(sequences, temperature, self._max_items)):
+            raise InvalidInput(*problems)
+        async with self._pool.acquire(model) as resident:
+            loaded, version = resident.model, resident.version
+            if problems := list(sequence_problems(sequences, loaded)):
+                raise InvalidInput(*problems)
+            lengths = [len(sequence) for sequence in sequences]
+            results = await self._batcher.submit((loaded, temperature or 1.0), sequences, lengths, alone=deterministic)
+        self._metrics.prompt_tokens.inc(sum(lengths))
+        self._metrics.answered(version.model, len(sequences), started)
+        return version, results
+
+
+@torch.inference_mode()
+def compute_log_probs(lane: Lane, sequences: list[TokenSequence]) -> list[list[float]]:
+    loaded, temperature = lane
+    prompts, responses = [s.prompt_ids for s in sequences], [s.response_ids for s in sequences]
+    logprobs_BR = response_log_probs(loaded.model, prompts, responses, temperature, loaded.pad_id).logprobs_BR
+    return [row[: len(response)] for row, response in zip(logprobs_BR.tolist(), responses, strict=True)]
+
+
+def request_problems(sequences: Sequence[TokenSequence], temperature: float, max_items: int) -> Iterator[Problem]:
+    if not 1 <= len(sequences) <= max_items:
+        yield Problem("sequences", str(len(sequences)), f"1 to {max_items}")
+    if not 0 <= temperature < float("inf"):
+        yield Problem("temperature", str(temperature), "a number above 0, or 0 for 1")
+    for i, sequence in enumerate(sequences):
+        for name in ("prompt_ids", "response_ids"):
+            if not getattr(sequence, name):
+                yield Problem(f"sequences[{i}].{name}", "none", "at least one token id")
+
+
+def sequence_problems(sequences: Sequence[TokenSequence], loaded: Loaded) -> Iterator[Problem]:
+    for i, sequence in enumerate(sequences):
+        if len(sequence) > loaded.context:
+            yield Problem(f"sequences[{i}]", f"{len(sequence)} tokens", f"at most {loaded.context}, the context")
+        for name in ("prompt_ids", "response_ids"):
+            if (largest := max(getattr(sequence, name))) >= loaded.vocabulary:
+                yield Problem(f"sequences[{i}].{name}", f"token id {largest}", f"ids below {loaded.vocabulary}")

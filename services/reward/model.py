@@ -1,0 +1,75 @@
+"""A reward model and how an item becomes its input."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from services.language_model.chat import Message, encode_response
+from services.language_model.loading import load_reward, load_tokenizer
+from services.language_model.scoring import encode_for_reward, is_encoder
+from services.runtime.errors import InvalidInput, Problem
+from services.serving.loaded import Loaded
+from services.serving.prompts import Prompt, check_ids, prompt_ids
+
+Response = list[int] | str
+
+
+@dataclass(frozen=True)
+class ScoreItem:
+    prompt: Prompt
+    response: Response
+    prompt_field: str  # what its sender calls them, for errors
+    response_field: str
+
+    @property
+    def holds_ids(self) -> bool:
+        prompt_is_ids = bool(self.prompt) and not isinstance(self.prompt[0], Message)
+        return prompt_is_ids or not isinstance(self.response, str)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sequence that fits the model's context, or why there is none."""
+
+    ids: list[int]
+    truncated: bool = False
+    error: str = ""
+
+
+class RewardModel(Loaded):
+    @classmethod
+    def load(cls, folder: Path) -> "RewardModel":
+        return cls(load_reward(folder), load_tokenizer(folder))
+
+    @cached_property
+    def encoder(self) -> bool:
+        return is_encoder(self.model)
+
+    @cached_property
+    def offset(self) -> float:
+        return float(getattr(self.model.config, "reward_offset", 0.0))
+
+    def encode(self, item: ScoreItem) -> Encoded:
+        """Raises InvalidInput naming the field that this model cannot take."""
+        prompt = prompt_ids(self, item.prompt, item.prompt_field)
+        if not item.holds_ids:
+            return self._fit(encode_for_reward(self.tokenizer, item.prompt, item.response), item)  # type: ignore
+        if self.encoder:
+            raise InvalidInput(Problem(item.response_field, "token ids", "texts: this reward model is an encoder"))
+        return self._fit(prompt + self._response_ids(item), item)
+
+    def _response_ids(self, item: ScoreItem) -> list[int]:
+        if isinstance(item.response, str):
+            return encode_response(self.tokenizer, item.response)
+        check_ids(self, item.response, item.response_field)
+        return item.response
+
+    def _fit(self, ids: list[int], item: ScoreItem) -> Encoded:
+        """The start of the prompt goes, a beginning token stays; a response is scored whole or not at all."""
+        if len(ids) <= self.context:
+            return Encoded(ids)
+        opening = ids[:1] if ids[0] in (self.tokenizer.bos_token_id, self.tokenizer.cls_token_id) else []
+        room = self.context - len(opening)
+        if len(self._response_ids(item)) > room:
+            return Encoded([], error=f"the response alone is longer than the context of {self.context} tokens")
+        return Encoded(opening + ids[-room:], truncated=True)

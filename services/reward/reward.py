@@ -1,0 +1,120 @@
+"""Scores (prompt, response) items with one reward model or an ensemble."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack
+
+import torch
+
+from services.language_model.scoring import raw_scores
+from services.reward.model import Encoded, RewardModel, ScoreItem
+from services.reward.scores import MemberScore, Score, combine
+from services.reward.settings import RewardSettings
+from services.runtime.errors import InvalidInput, Problem
+from services.serving.batching import TokenBatcher
+from services.serving.metrics import ServingMetrics
+from services.serving.pool import ModelPool
+from services.serving.resident import Resident
+
+Member = Resident[RewardModel]
+
+
+class Reward:
+    def __init__(
+        self, pool: ModelPool[RewardModel], executor: Executor, settings: RewardSettings, metrics: ServingMetrics
+    ):
+        self._pool = pool
+        self._settings = settings
+        self._metrics = metrics
+        self._batcher = TokenBatcher[RewardModel, list[int], float](
+            compute_scores,
+            executor,
+            batch_tokens=settings.batch_tokens,
+            queue_tokens=settings.queue_tokens,
+            on_batch=metrics.batch_size.observe,
+        )
+        metrics.watch(self._batcher.admission, lambda: self._batcher.waiting)
+
+    async def score(
+        self,
+        models: Sequence[str],
+        items: Sequence[ScoreItem],
+        tokenizer_digest: str,
+        *,
+        deterministic: bool = False,
+    ) -> list[Score]:
+        """One score per item, aligned; an item that cannot be scored says why in its own score."""
+        started = time.monotonic()
+        if problems := list(self._problems(models, items)):
+            raise InvalidInput(*dict.fromkeys(problems))
+        async with AsyncExitStack() as leases:
+            members = [await leases.enter_async_context(self._pool.acquire(model)) for model in models]
+            check_digest(members, items, tokenizer_digest)
+            encoded = [encode_all(member.model, items) for member in members]
+            rows = [
+                await self._ask(member, of_member, deterministic)
+                for member, of_member in zip(members, encoded, strict=True)
+            ]
+        for member in members:
+            self._metrics.answered(member.version.model, len(items), started)
+        return [combine(of_item) for of_item in zip(*rows, strict=True)]
+
+    async def rank(
+        self,
+        models: Sequence[str],
+        items: Sequence[ScoreItem],
+        tokenizer_digest: str,
+    ) -> list[tuple[int, Score]]:
+        """(index into items, score), highest normalised score first, errors last, equal scores in the order given."""
+        scores = await self.score(models, items, tokenizer_digest)
+        return sorted(enumerate(scores), key=lambda ranked: (bool(ranked[1].error), -ranked[1].normalized))
+
+    async def _ask(self, member: Member, encoded: Sequence[Encoded], alone: bool) -> list[MemberScore]:
+        fitting = [e.ids for e in encoded if not e.error]
+        lengths = [len(ids) for ids in fitting]
+        self._metrics.prompt_tokens.inc(sum(lengths))
+        logits = iter(await self._batcher.submit(member.model, fitting, lengths, alone=alone))
+        version, offset = member.version, member.model.offset
+        return [
+            MemberScore(version, error=e.error) if e.error else MemberScore(version, next(logits), offset, e.truncated)
+            for e in encoded
+        ]
+
+    def _problems(self, models: Sequence[str], items: Sequence[ScoreItem]) -> Iterator[Problem]:
+        if not 1 <= len(models) <= self._settings.max_members:
+            yield Problem("models", str(len(models)), f"1 to {self._settings.max_members} reward models")
+        if not 1 <= len(items) <= self._settings.max_items:
+            yield Problem("items", str(len(items)), f"1 to {self._settings.max_items}")
+        for item in items:
+            if not item.prompt:
+                yield Problem(item.prompt_field, "empty", "token ids, a text or at least one message")
+            if not item.response:
+                yield Problem(item.response_field, "empty", "token ids or a text")
+
+
+@torch.inference_mode()
+def compute_scores(model: RewardModel, sequences: list[list[int]]) -> list[float]:
+    return raw_scores(model.model, sequences, model.pad_id).tolist()
+
+
+def check_digest(members: Sequence[Member], items: Sequence[ScoreItem], digest: str) -> None:
+    """Ids of another tokenizer would be scored without complaint, and wrongly."""
+    if not any(item.holds_ids for item in items):
+        return
+    others = [m for m in members if m.model.tokenizer_digest != digest]
+    if others:
+        expected = [f"{m.model.tokenizer_digest}, that of {m.version}, or texts instead of ids" for m in others]
+        raise InvalidInput(*(Problem("tokenizer_digest", digest or "nothing", text) for text in expected))
+
+
+def encode_all(model: RewardModel, items: Sequence[ScoreItem]) -> list[Encoded]:
+    encoded, problems = [], []
+    for item in items:
+        try:
+            encoded.append(model.encode(item))
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(*dict.fromkeys(problems))
+    return encoded

@@ -1,0 +1,61 @@
+"""RewardService over gRPC: decode, call, encode."""
+
+from typing import Any
+
+from grpc.aio import ServicerContext
+from rlhf.v1 import reward_pb2 as pb
+from rlhf.v1 import reward_pb2_grpc
+from rlhf.v1.types_pb2 import ModelVersion
+
+from services.reward.model import Response, ScoreItem
+from services.reward.reward import Reward
+from services.reward.scores import Score
+from services.serving.prompts import read_prompt
+
+
+class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
+    def __init__(self, reward: Reward):
+        self._reward = reward
+
+    async def Score(self, request: pb.ScoreRequest, context: ServicerContext) -> pb.ScoreResponse:
+        items = [
+            ScoreItem(
+                read_prompt(item.prompt), read_response(item.response), f"items[{i}].prompt", f"items[{i}].response"
+            )
+            for i, item in enumerate(request.items)
+        ]
+        scores = await self._reward.score(
+            request.models,
+            items,
+            request.tokenizer_digest,
+            deterministic=request.deterministic,
+        )
+        return pb.ScoreResponse(scores=map(write_score, scores))
+
+    async def Rank(self, request: pb.RankRequest, context: ServicerContext) -> pb.RankResponse:
+        prompt = read_prompt(request.prompt)
+        items = [
+            ScoreItem(prompt, read_response(response), "prompt", f"responses[{i}]")
+            for i, response in enumerate(request.responses)
+        ]
+        ranked = await self._reward.rank(request.models, items, request.tokenizer_digest)
+        return pb.RankResponse(ranked=[pb.RankedResponse(index=i, score=write_score(score)) for i, score in ranked])
+
+
+def read_response(response: Any) -> Response:
+    """An unset form is an empty text."""
+    return list(response.token_ids.ids) if response.WhichOneof("form") == "token_ids" else response.text
+
+
+def write_score(score: Score) -> pb.Score:
+    if score.error:
+        return pb.Score(status=pb.SCORE_STATUS_ERROR, error=score.error)
+    return pb.Score(
+        status=pb.SCORE_STATUS_OK,
+        raw=score.raw,
+        normalized=score.normalized,
+        member_scores=score.member_scores,
+        spread=score.spread,
+        truncated=score.truncated,
+        model_versions=[ModelVersion(model=v.model, version=v.version, digest=v.digest) for v in score.versions],
+    )

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.runtime.errors import Problem
+from services.serving.settings import BatchServerSettings, not_positive
+
+
+@dataclass(frozen=True)
+class RewardSettings(BatchServerSettings):
+    port: int = 50052
+    metrics_port: int = 9052
+    max_members: int = 16  # of an ensemble
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from not_positive(self, "max_members")
