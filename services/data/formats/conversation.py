@@ -4,19 +4,21 @@ A conversation is a string (one user message), a list of {"role", "content"} (Op
 (ShareGPT); a content may be a list of text parts.
 """
 
+import re
 from typing import Any
 
 from services.data.formats.format import BadValue
 from services.data.formats.transcript import has_markers, split_turns
 from services.data.records import ROLES, Message, Prompt
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair: JSON can spell it, UTF-8 cannot
 ROLE_NAMES = {role: role for role in ROLES} | {"human": "user", "gpt": "assistant", "developer": "system"}
 
 
 def as_text(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise BadValue(field, value, "text")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if SURROGATE.search(value):
         raise BadValue(field, ascii(value), "valid Unicode text, without half of a surrogate pair")
     return value
 
