@@ -9,7 +9,7 @@ import bisect
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from services.storage import ObjectStore
+from services.storage.object_store import ObjectStore
 from services.trainer.attempts import Attempt, Base, Step
 from services.trainer.records import RunRecord, RunState, Transition
 

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from services.runtime.errors import NotFound
-from services.storage import ObjectStore
-from services.trainer.attempts import read_json, record_key, write_json
+from services.storage.object_store import ObjectStore
+from services.trainer.attempts import StageOutcome, read_json, record_key, write_json
 
 
 class RunState(StrEnum):
@@ -34,6 +34,13 @@ class Transition:
 
 
 @dataclass(frozen=True)
+class Progress:
+    stage: str = ""
+    step: int = 0
+    total_steps: int = 0
+
+
+@dataclass(frozen=True)
 class RunRecord:
     id: str
     request_digest: str  # of the spec as it was asked for; the same request may come twice
@@ -41,6 +48,8 @@ class RunRecord:
     history: tuple[Transition, ...]
     crashes: int = 0  # in a row, since somebody last started or resumed the run
     launch: dict[str, Any] | None = None  # how to find the worker; None when none can be alive
+    progress: Progress = Progress()  # where it stood at the last transition
+    outcomes: tuple[StageOutcome, ...] = ()  # finished stages at the last transition
     pruned: bool = False  # retention has been here since the run ended
 
     @property
@@ -74,7 +83,9 @@ def read_record(store: ObjectStore, run_id: str) -> RunRecord:
         raise NotFound("run", run_id)
     del value["state"], value["attempt"]  # written for readers without this module
     history = tuple(Transition(**{**t, "state": RunState(t["state"])}) for t in value.pop("history"))
-    return RunRecord(history=history, **value)
+    progress = Progress(**value.pop("progress"))
+    outcomes = tuple(StageOutcome(**outcome) for outcome in value.pop("outcomes"))
+    return RunRecord(history=history, progress=progress, outcomes=outcomes, **value)
 
 
 def read_records(store: ObjectStore) -> Iterator[RunRecord]:

@@ -11,11 +11,11 @@ from google.protobuf.message import Message
 from rlhf.v1 import trainer_pb2
 
 from services.runtime.errors import InvalidInput, NotFound, Problem
-from services.storage import ObjectNotFound, ObjectStore
+from services.storage.object_store import ObjectNotFound, ObjectStore
 from services.trainer import attempts
-from services.trainer.recipes import KINDS, MissingEos, PipelineSpec, RunSpec, StageSpec
+from services.trainer.recipes import KINDS, MissingEos, PipelineSpec, RunSpec, StageSpec, kind_of
 
-MISSING_EOS = {
+MISSING_EOS: dict[int, MissingEos] = {
     trainer_pb2.MISSING_EOS_REWARD_REPLACE: MissingEos.REPLACE,
     trainer_pb2.MISSING_EOS_REWARD_SUBTRACT: MissingEos.SUBTRACT,
 }
@@ -32,21 +32,30 @@ def decode(message: trainer_pb2.RunSpec) -> RunSpec:
     )
 
 
-def read_message(store: ObjectStore, run_id: str) -> trainer_pb2.RunSpec:
-    """The spec as it was given, without the defaults."""
+def encode(spec: RunSpec) -> trainer_pb2.RunSpec:
+    """Every default written out: what a run was accepted with stays true when defaults change."""
+    message = trainer_pb2.RunSpec(
+        name=spec.name, seed=spec.seed, deterministic=spec.deterministic, threads=spec.threads
+    )
+    if isinstance(spec.stage, PipelineSpec):
+        for name, stage in spec.stage.stages:
+            _write(stage, getattr(message.pipeline.stages.add(name=name), kind_of(stage)))
+    else:
+        _write(spec.stage, getattr(message, kind_of(spec.stage)))
+    return message
+
+
+def read_spec(store: ObjectStore, run_id: str) -> RunSpec:
+    """Raises NotFound."""
     try:
         text = store.get(attempts.spec_key(run_id))
     except ObjectNotFound:
         raise NotFound("run", run_id) from None
-    return json_format.Parse(text, trainer_pb2.RunSpec())
+    return decode(json_format.Parse(text, trainer_pb2.RunSpec()))
 
 
-def write_message(store: ObjectStore, run_id: str, message: trainer_pb2.RunSpec) -> None:
-    store.put(attempts.spec_key(run_id), json_format.MessageToJson(message).encode())
-
-
-def read_spec(store: ObjectStore, run_id: str) -> RunSpec:
-    return decode(read_message(store, run_id))
+def write_spec(store: ObjectStore, run_id: str, spec: RunSpec) -> None:
+    store.put(attempts.spec_key(run_id), json_format.MessageToJson(encode(spec)).encode())
 
 
 def _stage(message: trainer_pb2.RunSpec | trainer_pb2.PipelineStage, path: str) -> StageSpec | PipelineSpec:
@@ -82,6 +91,25 @@ def _value(message: Message, field: Any, fallback: Any) -> Any:
     if unset:
         return fallback
     if isinstance(fallback, Enum):
-        return MISSING_EOS[value]
+        return _missing_eos(field.name, value)
     # A float of the wire is 32 bits wide: 0.05 arrives as 0.05000000074505806. People meant the shorter one.
     return float(str(np.float32(value))) if field.type == FieldDescriptor.TYPE_FLOAT else value
+
+
+def _missing_eos(field: str, value: int) -> MissingEos:
+    if value not in MISSING_EOS:
+        raise InvalidInput(Problem(field, str(value), f"one of {', '.join(MISSING_EOS.values())}"))
+    return MISSING_EOS[value]
+
+
+def _write(values: Any, message: Message) -> None:
+    """The message of a dataclass."""
+    message.SetInParent()
+    for field in dataclasses.fields(values):
+        value = getattr(values, field.name)
+        if dataclasses.is_dataclass(value):
+            _write(value, getattr(message, field.name))
+        elif isinstance(value, MissingEos):
+            setattr(message, field.name, {v: k for k, v in MISSING_EOS.items()}[value])
+        else:
+            setattr(message, field.name, value)

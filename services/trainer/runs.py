@@ -1,0 +1,120 @@
+"""All runs, in memory and in storage: a change is written to the run's record before anybody sees it."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.runtime.errors import NotFound
+from services.storage.object_store import ObjectStore
+from services.trainer import attempts, specs
+from services.trainer.attempts import Attempt, Step
+from services.trainer.events import EventLog, rebuild
+from services.trainer.recipes import RunSpec
+from services.trainer.records import Progress, RunRecord, RunState, Transition, read_records, write_record
+
+
+@dataclass
+class Run:
+    record: RunRecord
+    spec: RunSpec
+    events: EventLog | None = None  # kept while the run is under way; rebuilt for a watcher of one that has ended
+    seen: float = field(default_factory=time.monotonic)  # when the worker last gave a sign of life
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from reading the record to changing it
+
+    @property
+    def stages(self) -> list[str]:
+        return [name for name, _ in self.spec.stages()]
+
+    def attempt(self, store: ObjectStore) -> Attempt:
+        return Attempt(store, self.record.id, self.record.attempt)
+
+    @property
+    def settled(self) -> bool:
+        """Ended, with no worker left that could still print something."""
+        return self.record.state.ended and self.record.launch is None
+
+
+class Runs:
+    """The only writer of run-level objects."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self._runs: dict[str, Run] = {}
+
+    def load(self) -> None:
+        """From storage, at the start of a control plane."""
+        for record in read_records(self.store):
+            run = Run(record, specs.read_spec(self.store, record.id))
+            if not record.state.ended:
+                run.events = rebuild(self.store, record, run.stages)
+            self._runs[record.id] = run
+
+    def find(self, run_id: str) -> Run | None:
+        return self._runs.get(run_id)
+
+    def get(self, run_id: str) -> Run:
+        """Raises NotFound."""
+        if run := self._runs.get(run_id):
+            return run
+        raise NotFound("run", run_id, [run.record.id for run in self.newest_first()])
+
+    def newest_first(self) -> list[Run]:
+        return sorted(self._runs.values(), key=lambda run: run.record.created_at, reverse=True)
+
+    def in_state(self, state: RunState) -> list[Run]:
+        """Oldest first."""
+        return [run for run in reversed(self.newest_first()) if run.record.state is state]
+
+    def add(self, record: RunRecord, spec: RunSpec) -> Run:
+        """The spec is stored first: without a record there is no run."""
+        Attempt(self.store, record.id, 1).write_base(attempts.Base())
+        specs.write_spec(self.store, record.id, spec)
+        write_record(self.store, record)
+        return self._runs.setdefault(record.id, Run(record, spec))
+
+    async def enter(self, run: Run, state: RunState, reason: str = "", **changes: Any) -> None:
+        """A new state of the current attempt. The caller holds the run's lock."""
+        await self._enter(run, Transition(run.record.attempt, state, reason, time.time()), changes)
+
+    async def next_attempt(self, run: Run, reason: str, **changes: Any) -> None:
+        """Queues another attempt, which goes on from the furthest checkpoint. The caller holds the run's lock."""
+        old = run.record.attempt
+        base = await asyncio.to_thread(attempts.next_base, self.store, run.record.id, old, run.stages)
+        await asyncio.to_thread(Attempt(self.store, run.record.id, old + 1).write_base, base)
+        await self.open_events(run)
+        assert run.events is not None
+        run.events.supersede(base)
+        await self._enter(run, Transition(old + 1, RunState.QUEUED, reason, time.time()), changes)
+
+    async def save(self, run: Run, **changes: Any) -> None:
+        """Something about the run other than its state. The caller holds the run's lock."""
+        record = run.record.replace(**changes)
+        await asyncio.to_thread(write_record, self.store, record)
+        run.record = record
+
+    async def refresh_outcomes(self, run: Run) -> None:
+        record = run.record
+        found = await asyncio.to_thread(attempts.outcomes, self.store, record.id, record.attempt, run.stages)
+        run.record = run.record.replace(outcomes=tuple(found.values()))
+
+    async def add_step(self, run: Run, step: Step) -> None:
+        assert run.events is not None, "a running run has events"
+        new_stage = step.stage != run.record.progress.stage
+        run.record = run.record.replace(progress=Progress(step.stage, step.step, step.total_steps))
+        run.events.add_step(run.record.last, step)
+        if new_stage:
+            await self.refresh_outcomes(run)
+
+    async def open_events(self, run: Run) -> EventLog:
+        """Of a run that has ended, for one watcher; of one under way, the log that goes on."""
+        log = run.events or await asyncio.to_thread(rebuild, self.store, run.record, run.stages)
+        if not run.record.state.ended:
+            run.events = run.events or log
+        return run.events or log
+
+    async def _enter(self, run: Run, transition: Transition, changes: dict[str, Any]) -> None:
+        log = await self.open_events(run)
+        await self.save(run, history=(*run.record.history, transition), **changes)
+        log.add_transition(transition)
+        run.events = None if transition.state.ended else log
