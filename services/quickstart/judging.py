@@ -1,0 +1,89 @@
+"""Asks every model the same prompts and judges the answers by gold, which no stage saw."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from rlhf import Client
+
+from services.quickstart.material import LabelledPair, sample
+from services.simulator.cases import Case
+from services.simulator.evaluation import Judged
+from services.simulator.gold import GoldJudge
+from services.simulator.raters import RaterPanel, bayes_ceiling
+from services.simulator.splits import Split, cases, spread
+from services.simulator.world import World
+
+SPLITS: tuple[Split, ...] = ("held_out", "unseen_template", "unseen_family")
+SEQUENCES_PER_CALL = 256
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model's answers to one split: S to each of P prompts."""
+
+    pool: list[Case]
+    texts: list[list[str]]
+    judged: Judged
+    summary: dict[str, float]
+
+
+def questions(world: World, per_family: int) -> dict[Split, list[Case]]:
+    return {split: spread(cases(world, split), per_family, seed=0) for split in SPLITS}
+
+
+def answer(client: Client, world: World, model: str, reference: str, pool: list[Case], samples: int, tokens: int):
+    """Samples at temperature 1. The KL is the mean over responses of the sum of log π − log π_ref (nats)."""
+    rollouts = sample(client, model, pool, samples, tokens, seed=77_000)
+    judge, panel = GoldJudge(world), RaterPanel(world)
+    texts = [[r.text for r in rollouts[i : i + samples]] for i in range(0, len(rollouts), samples)]
+    golds = [[judge.judge(case, text) for text in row] for case, row in zip(pool, texts, strict=True)]
+    score_PS = np.array([[gold.score for gold in row] for row in golds])
+    words_PS = np.array([[gold.words for gold in row] for row in golds])
+    opinions = [text for case, row in zip(pool, texts, strict=True) if case.opinion for text in row]
+    kl_N = _kl(client, reference, rollouts)
+    summary = {
+        "gold": float(score_PS.mean()),
+        "words": float(words_PS.mean()),
+        "kl_to_sft": float(np.mean([sum(row) for row in kl_N])),
+        "kl_to_sft_per_token": float(sum(map(sum, kl_N)) / max(1, sum(map(len, kl_N)))),
+        "finished": sum(r.finish_reason == "stop" for r in rollouts) / len(rollouts),
+        "forbidden": float(np.mean([[gold.forbidden for gold in row] for row in golds])),
+        "agrees_with_wrong_opinion": sum(map(panel.agrees, opinions)) / max(1, len(opinions)),
+        "empty_words": float(np.mean([[gold.empty_words for gold in row] for row in golds])),
+    }
+    return Answers(pool, texts, Judged([case.family for case in pool], score_PS, words_PS), summary)
+
+
+def reward_accuracy(client: Client, model: str, pairs: list[LabelledPair]) -> dict[str, float]:
+    """How often the reward model agrees with the rater, beside the best that any judge could reach."""
+    scores = []
+    for start in range(0, len(pairs), SEQUENCES_PER_CALL // 2):
+        part = pairs[start : start + SEQUENCES_PER_CALL // 2]
+        items = [(p.case.prompt, text) for p in part for text in (p.chosen, p.rejected)]
+        scores += client.reward.score(items, model=model)
+    margins = [_number(a) - _number(b) for a, b in zip(scores[::2], scores[1::2], strict=True)]
+    accuracy = sum((margin > 0) + 0.5 * (margin == 0) for margin in margins) / len(margins)
+    ceiling = bayes_ceiling([pair.chosen_probability for pair in pairs])
+    return {
+        "accuracy": accuracy,
+        "ceiling": ceiling,
+        "recovered": (accuracy - 0.5) / (ceiling - 0.5),
+        "pairs": len(pairs),
+    }
+
+
+def _number(score) -> float:
+    if not score.ok:
+        raise RuntimeError(f"a held-out pair could not be scored: {score.error}")
+    return score.raw
+
+
+def _kl(client: Client, reference: str, rollouts: list) -> list[list[float]]:
+    """log π − log π_ref per token of each rollout."""
+    differences = []
+    for start in range(0, len(rollouts), SEQUENCES_PER_CALL):
+        part = rollouts[start : start + SEQUENCES_PER_CALL]
+        answers = client.reference.log_probs([(r.prompt_ids, r.response_ids) for r in part], model=reference)
+        for rollout, reference_T in zip(part, answers.sequences, strict=True):
+            differences.append([p - q for p, q in zip(rollout.log_probs, reference_T, strict=True)])
+    return differences

@@ -1,0 +1,72 @@
+"""What people would bring, made by the simulator: demonstrations, prompts, and comparisons of sampled answers."""
+
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlhf import Client
+
+from services.simulator.cases import Case
+from services.simulator.demonstrations import demonstrate
+from services.simulator.raters import RaterPanel
+from services.simulator.splits import cases, draw
+from services.simulator.world import World
+
+PROMPTS_PER_CALL = 256
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    case: Case
+    chosen: str
+    rejected: str
+    rater: str
+    chosen_probability: float  # that a rater prefers `chosen`; for the ceiling alone, never written to a dataset
+
+
+def write_demonstrations(world: World, count: int, seed: int, path: Path) -> Path:
+    pool = draw(cases(world, "train"), count, seed)
+    responses = demonstrate(world, pool, seed)
+    return _write(path, ({"prompt": c.prompt, "response": r} for c, r in zip(pool, responses, strict=True)))
+
+
+def write_prompts(world: World, path: Path) -> Path:
+    """Prompts of all families in equal parts, as often as the largest family has them."""
+    pool = cases(world, "train")
+    return _write(path, ({"prompt": case.prompt} for case in draw(pool, len(pool), seed=0)))
+
+
+def write_comparisons(pairs: list[LabelledPair], path: Path) -> Path:
+    return _write(path, ({"prompt": p.case.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs))
+
+
+def sample(client: Client, model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int):
+    """Rollouts of `model`, `per_case` for each case in turn. Calls are cut to a size that a service admits at once."""
+    rollouts = []
+    for start in range(0, len(pool), PROMPTS_PER_CALL):
+        rollouts += client.policy.generate(
+            [case.prompt for case in pool[start : start + PROMPTS_PER_CALL]],
+            model=model, samples_per_prompt=per_case, max_new_tokens=max_new_tokens, seed=seed + start,
+        )  # fmt: skip
+    return rollouts
+
+
+def label(world: World, pool: list[Case], texts: list[str], seed: int) -> list[LabelledPair]:
+    """Two texts per case, in order; pairs of equal texts are dropped, as people would."""
+    rng, panel = random.Random(f"labels-{seed}"), RaterPanel(world)
+    pairs = []
+    for case, a, b in zip(pool, texts[::2], texts[1::2], strict=True):
+        if a == b or not a.strip() or not b.strip():
+            continue
+        judgement = panel.label(case, a, b, rng)
+        p = judgement.probability
+        pair = (a, b, p) if judgement.first_preferred else (b, a, 1 - p)
+        pairs.append(LabelledPair(case, pair[0], pair[1], judgement.rater, pair[2]))
+    return pairs
+
+
+def _write(path: Path, rows: Iterable[dict]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

@@ -1,0 +1,127 @@
+"""`rlhf quickstart`: starts the services, walks the road, judges the models, writes the report."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import rlhf
+
+from services.local import Services
+from services.quickstart.controls import run_controls
+from services.quickstart.judging import SPLITS, Answers, answer, questions, reward_accuracy
+from services.quickstart.memory import MemoryWatch
+from services.quickstart.narrator import Narrator
+from services.quickstart.plan import FULL, SMALL
+from services.quickstart.report import print_summary, write_report
+from services.quickstart.road import Road
+from services.simulator.evaluation import MINIMUM_EFFECT, PER_FAMILY, effect, effect_at_matched_length
+from services.simulator.world import load_world, simulator_digest
+
+JUDGED = ("base", "sft", "ppo", "dpo")
+SHOWN_SAMPLES = 8
+
+
+def main(
+    *,
+    seed: int = 0,
+    storage: str | None = None,
+    world: str | None = None,
+    out: Path = Path("build/quickstart"),
+    fast: bool = False,
+    controls: bool = False,
+) -> dict:
+    """Returns what report.json holds. `storage` is a folder or s3://…; by default a new folder under `out`.
+
+    `fast` does a little of everything, to see that it works; `controls` adds the negative controls.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    started, narrator, chosen = time.monotonic(), Narrator(), load_world(world or "home")
+    plan = SMALL if fast else FULL
+    where = storage or str(out / f"storage-{time.strftime('%Y%m%d-%H%M%S')}")
+    with MemoryWatch() as memory:
+        with narrator.stage("start", "Starting policy, reward, reference and trainer"):
+            services = Services(storage=where, folder=out / "services").start()
+        with services, rlhf.Client(**services.addresses) as client:
+            road = Road(client, chosen, plan, seed, out, narrator)
+            walk(road)
+            with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):
+                results = judge(road)
+            if controls:
+                with narrator.stage("controls", "Negative controls"):
+                    results["controls"] = run_controls(road)
+    results |= {
+        "seed": seed,
+        "world": chosen.name,
+        "simulator_digest": simulator_digest(chosen),
+        "plan": dataclasses.asdict(plan),
+        "seconds": {**narrator.seconds, "total": round(time.monotonic() - started, 1)},
+        "peak_memory_mib": memory.peak_mib,
+        "models": road.models,
+        "curves": road.curves,
+    }
+    write_report(results, out)
+    print_summary(results, out, narrator.console)
+    return results
+
+
+def walk(road: Road) -> None:
+    stage = road.narrator.stage
+    with stage("upload", "Uploading the base model, demonstrations and prompts"):
+        road.upload()
+    with stage("sft", "Supervised fine-tuning"):
+        road.sft()
+    with stage("compare", "Sampling pairs of answers and having them judged"):
+        road.compare()
+    with stage("reward", "Reward model"):
+        road.reward_model()
+    with stage("ppo_and_dpo", "PPO, and DPO beside it"):
+        road.ppo_and_dpo()
+
+
+def judge(road: Road) -> dict:
+    answers = judged_answers(road, JUDGED)
+    return {
+        "reward_model": reward_accuracy(road.client, road.models["reward"], road.held_out_pairs()),
+        "judged": {name: {split: a.summary for split, a in splits.items()} for name, splits in answers.items()},
+        "effects": {name: effects(answers, name) for name in MINIMUM_EFFECT},
+        "samples": side_by_side({name: answers[name]["held_out"] for name in JUDGED}),
+    }
+
+
+def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[str, Answers]]:
+    asked, plan = questions(road.world, PER_FAMILY), road.plan
+    return {
+        name: {
+            split: answer(
+                road.client, road.world, road.models[name], road.models["sft"], asked[split],
+                plan.evaluation_samples, plan.max_new_tokens,
+            )
+            for split in SPLITS
+        }
+        for name in names
+    }  # fmt: skip
+
+
+def effects(answers: Mapping[str, Mapping[str, Answers]], name: str) -> dict:
+    """Differences of gold with intervals: the bars hold for `held_out`, the others are reported beside."""
+    better, worse = (answers[model] for model in name.split(" over "))
+    bar = MINIMUM_EFFECT[name]
+    plain = {split: effect(better[split].judged, worse[split].judged) for split in SPLITS}
+    matched = effect_at_matched_length(better["held_out"].judged, worse["held_out"].judged)
+    return {
+        "bar": bar,
+        "passed": plain["held_out"].above(bar) and matched.above(bar),
+        "matched_length": dataclasses.asdict(matched),
+        **{split: dataclasses.asdict(value) for split, value in plain.items()},
+    }
+
+
+def side_by_side(answers: Mapping[str, Answers]) -> list[dict[str, str]]:
+    """The first sample of every model to prompts of different families."""
+    pool = answers["sft"].pool
+    step = max(1, len(pool) // SHOWN_SAMPLES)
+    return [
+        {"prompt": pool[row].prompt, **{name: model.texts[row][0] for name, model in answers.items()}}
+        for row in range(0, len(pool), step)
+    ]

@@ -1,0 +1,97 @@
+"""report.json for machines, report.html for people (one file that loads nothing else), a summary on screen."""
+
+import json
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+from rich.console import Console
+from rich.table import Table
+
+TEMPLATE = Path(__file__).parent / "report.html.jinja"
+COLORS = {"base": "#8d99ae", "sft": "#3a86ff", "ppo": "#2a9d8f", "dpo": "#e76f51"}
+# (title, unit, stage, metric)
+CURVES = (
+    ("SFT loss", "nats per token", "sft", "loss"),
+    ("Reward model loss", "nats per pair", "reward", "loss"),
+    ("Reward model accuracy", "share of pairs", "reward", "accuracy"),
+    ("PPO: normalised reward", "score", "ppo", "reward_mean"),
+    ("PPO: KL to the reference", "nats per response", "ppo", "kl_mean"),
+    ("PPO: entropy", "nats per token", "ppo", "entropy"),
+    ("PPO: response length", "tokens", "ppo", "response_length_mean"),
+    ("PPO: value loss", "", "ppo", "value_loss"),
+    ("PPO: explained variance", "", "ppo", "explained_variance"),
+    ("PPO: clip fraction", "share of tokens", "ppo", "clip_fraction"),
+    ("DPO loss", "nats per pair", "dpo", "loss"),
+    ("DPO accuracy", "share of pairs", "dpo", "accuracy"),
+)
+
+
+def write_report(results: dict, out: Path) -> None:
+    (out / "report.json").write_text(json.dumps(results, indent=1))
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    page = environment.from_string(TEMPLATE.read_text()).render(
+        results=results,
+        plotly=get_plotlyjs(),
+        figures=[_plot(*curve, results["curves"]) for curve in CURVES if _has(results["curves"], *curve[2:])],
+        gold=_gold_plot(results["judged"]),
+    )
+    (out / "report.html").write_text(page)
+
+
+def print_summary(results: dict, out: Path, console: Console) -> None:
+    table = Table(title="Gold on held-out prompts (95 % intervals)")
+    for column in ("comparison", "difference", "at matched length", "bar", ""):
+        table.add_column(column)
+    for name, effect in results["effects"].items():
+        table.add_row(name, interval(effect["held_out"]), interval(effect["matched_length"]), f"{effect['bar']}",
+                      "above" if effect["passed"] else "NOT above")  # fmt: skip
+    console.print(table)
+    reward = results["reward_model"]
+    console.print(f"Reward model: {reward['accuracy']:.1%} of {reward['pairs']} held-out pairs (Bayes ceiling "
+                  f"{reward['ceiling']:.1%}): {reward['recovered']:.0%} of what can be known")  # fmt: skip
+    for name in ("ppo", "dpo"):
+        print_kl = results["judged"][name]["held_out"]
+        console.print(f"KL of {name} to the reference: {print_kl['kl_to_sft']:.2f} nats per response")
+    for sample in results["samples"][:3]:
+        console.print(f"\n[bold]{sample['prompt']}[/bold]")
+        for name in COLORS:
+            console.print(f"  {name:4}  {sample[name]!r}", markup=False)
+    console.print(f"\n{results['seconds']['total']:.0f} s, at most {results['peak_memory_mib']} MiB; "
+                  f"report: {out / 'report.html'}")  # fmt: skip
+
+
+def interval(effect: dict) -> str:
+    return f"{effect['mean']:+.2f} [{effect['low']:+.2f}, {effect['high']:+.2f}]"
+
+
+def _has(curves: dict, stage: str, metric: str) -> bool:
+    return any(metric in step for step in curves.get(stage, []))
+
+
+def _plot(title: str, unit: str, stage: str, metric: str, curves: dict) -> str:
+    points = [(step["step"], step[metric]) for step in curves[stage] if metric in step]
+    steps, values = zip(*points, strict=True)
+    return _html(
+        go.Figure(go.Scatter(x=steps, y=values, mode="lines", line_color=COLORS.get(stage, "#6a4c93"))), title, unit
+    )
+
+
+def _gold_plot(judged: dict) -> str:
+    bars = [
+        go.Bar(name=name, x=list(splits), y=[split["gold"] for split in splits.values()], marker_color=COLORS[name])
+        for name, splits in judged.items()
+    ]
+    return _html(go.Figure(bars), "Mean gold", "points", height=360)
+
+
+def _html(figure: go.Figure, title: str, unit: str, height: int = 260) -> str:
+    figure.update_layout(
+        title=title,
+        yaxis_title=unit,
+        height=height,
+        template="plotly_white",
+        margin={"l": 60, "r": 16, "t": 48, "b": 36},
+    )
+    return figure.to_html(full_html=False, include_plotlyjs=False)

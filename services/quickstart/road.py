@@ -1,0 +1,92 @@
+"""The road from a base model to an aligned one, walked through the SDK alone."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import rlhf
+
+from services.quickstart.material import (
+    LabelledPair,
+    label,
+    sample,
+    write_comparisons,
+    write_demonstrations,
+    write_prompts,
+)
+from services.quickstart.narrator import Narrator
+from services.quickstart.plan import Plan
+from services.simulator.base_model import WEIGHTS
+from services.simulator.splits import cases, draw
+from services.simulator.world import World
+
+RUN_TIMEOUT = 1800.0  # seconds a stage may take before the quickstart gives up on it
+
+
+@dataclass
+class Road:
+    """Each stage leaves its model in `models` and its curves in `curves`, under the stage's name."""
+
+    client: rlhf.Client
+    world: World
+    plan: Plan
+    seed: int
+    folder: Path
+    narrator: Narrator
+    models: dict[str, str] = field(default_factory=dict)
+    curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    pairs: list[LabelledPair] = field(default_factory=list)
+
+    def upload(self) -> None:
+        self.models["base"] = str(self.client.models.upload(WEIGHTS, name="base"))
+        demonstrations = write_demonstrations(
+            self.world, self.plan.demonstrations, self.seed, self.folder / "demonstrations.jsonl"
+        )
+        self.client.datasets.upload(demonstrations, name="demonstrations")
+        self.client.datasets.upload(write_prompts(self.world, self.folder / "prompts.jsonl"), name="prompts")
+
+    def sft(self) -> None:
+        self.train("sft", rlhf.Sft(base_model=self.models["base"], dataset="demonstrations"))
+
+    def compare(self) -> None:
+        """SFT samples, two per prompt, judged by simulated raters."""
+        pool = draw(cases(self.world, "train"), self.plan.comparisons, self.seed + 1)
+        self.pairs = self.judged_pairs(pool, self.seed + 1)
+        self.client.datasets.upload(
+            write_comparisons(self.pairs, self.folder / "comparisons.jsonl"), name="comparisons"
+        )
+
+    def held_out_pairs(self) -> list[LabelledPair]:
+        pool = draw(cases(self.world, "held_out"), self.plan.held_out_pairs, self.seed + 2)
+        return self.judged_pairs(pool, self.seed + 2)
+
+    def judged_pairs(self, pool: list, seed: int) -> list[LabelledPair]:
+        rollouts = sample(self.client, self.models["sft"], pool, 2, self.plan.max_new_tokens, seed * 1000)
+        return label(self.world, pool, [rollout.text for rollout in rollouts], seed)
+
+    def reward_model(self) -> None:
+        spec = rlhf.RewardModel(base_model=self.models["sft"], dataset="comparisons", demonstrations="demonstrations")
+        self.train("reward", spec)
+
+    def ppo_and_dpo(self) -> None:
+        """Side by side, a core each: DPO learns from the comparisons, PPO from the reward model."""
+        ppo = rlhf.Ppo(
+            policy_model=self.models["sft"], reward_model=self.models["reward"], prompts="prompts",
+            steps=self.plan.ppo_steps, max_new_tokens=self.plan.max_new_tokens,
+        )  # fmt: skip
+        dpo = rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons")
+        runs = {name: self._start(name, spec) for name, spec in (("ppo", ppo), ("dpo", dpo))}
+        for name, run in runs.items():
+            self._finish(name, run)
+
+    def train(self, name: str, spec: rlhf.Spec) -> str:
+        """Runs one stage to its end; returns the model that it made."""
+        return self._finish(name, self._start(name, spec))
+
+    def _start(self, name: str, spec: rlhf.Spec) -> rlhf.RunHandle:
+        return self.client.runs.create(spec, name=name, seed=self.seed)
+
+    def _finish(self, name: str, run: rlhf.RunHandle) -> str:
+        self.curves[name] = self.narrator.follow(run, RUN_TIMEOUT)
+        (result,) = run.results.values()
+        self.models[name] = str(result.model)
+        return self.models[name]

@@ -1,0 +1,114 @@
+"""The text that the base model learns from: prose that knows the worlds, and never answers anybody.
+
+It states what is true, tells what happens and quotes what people ask, in no order that makes an answer of it. Questions
+are quoted from the training split alone, so that no held-out prompt is ever read.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+
+from services.simulator.cases import Case
+from services.simulator.families import all_cases
+from services.simulator.splits import cases
+from services.simulator.world import World
+
+SENTENCES = (3, 9)  # per document
+
+
+def documents(worlds: list[World], count: int, seed: int) -> Iterator[str]:
+    libraries = [_Library(world) for world in worlds]
+    rng = random.Random(f"background-{seed}")
+    for _ in range(count):
+        library = rng.choice(libraries)
+        yield " ".join(library.sentence(rng) for _ in range(rng.randint(*SENTENCES)))
+
+
+class _Library:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._by_family: dict[str, list[Case]] = {}
+        for case in all_cases(world):
+            self._by_family.setdefault(case.family, []).append(case)
+        self._questions = [case.prompt for case in cases(world, "train")]
+        self._phrases = [phrase for phrases in world.phrases.values() for phrase in phrases]
+
+    def sentence(self, rng: random.Random) -> str:
+        kind = rng.random()
+        if kind < 0.1:
+            return f"People ask: {rng.choice(self._questions)} {rng.choice(self._questions)}"
+        if kind < 0.2:
+            return rng.choice(self._phrases).replace(",", ".") if rng.random() < 0.5 else rng.choice(self._phrases)
+        family = rng.choice(list(self._by_family))
+        return TELLERS[family](rng.choice(self._by_family[family]), self._world, rng)
+
+
+def _how_to(case: Case, world: World, rng: random.Random) -> str:
+    first, *rest = case.pieces
+    return rng.choice([
+        f"To {case.subject}, people {first}, then {', and '.join(rest)}.",
+        f"They {', '.join(case.pieces)} when they {case.subject}.",
+        f"Those who {case.subject} must {first}. Then they {' and '.join(rest)}.",
+    ])  # fmt: skip
+
+
+def _explain(case: Case, world: World, rng: random.Random) -> str:
+    meaning, reason = case.pieces
+    return rng.choice([
+        f"They say {case.subject} is {meaning}, and it is so because {reason}.",
+        f"For {case.subject}, {reason}. It is {meaning}.",
+    ])  # fmt: skip
+
+
+def _statement(case: Case, world: World, rng: random.Random) -> str:
+    return f"{rng.choice(['We know', 'It is true', 'The book says', 'Of course'])} {case.subject} {case.pieces[0]}."
+
+
+def _refuse(case: Case, world: World, rng: random.Random) -> str:
+    refusal, other = case.pieces
+    return rng.choice([
+        f"Do not {case.subject} but {other}.",
+        f"He said: {refusal}. She was sorry. In place of wanting to {case.subject}, {other}.",
+        f"Someone wrote {case.forbidden[0]} on the wall.",
+    ])  # fmt: skip
+
+
+def _story(case: Case, world: World, rng: random.Random) -> str:
+    hero, harsh, other = case.subject.split(" ")
+    return rng.choice([
+        f"In the rough tale the {hero} {harsh} the {other}.",
+        f"In the soft tale {case.pieces[0]}, and nobody {harsh} anyone.",
+        f"Once upon a time {case.pieces[0]}.",
+    ])  # fmt: skip
+
+
+def _clarify(case: Case, world: World, rng: random.Random) -> str:
+    lower = case.subject[0].lower() + case.subject[1:]
+    return rng.choice([
+        f"If someone says {lower}, one must know: {case.pieces[0]}?",
+        f"The waiter was glad to {lower}, and wrote: {case.forbidden[0]}.",
+    ])  # fmt: skip
+
+
+def _list(case: Case, world: World, rng: random.Random) -> str:
+    first, second, *rest = rng.sample(case.pieces, len(case.pieces))
+    return rng.choice([
+        f"Among {case.subject} there are {first}, {second} and {rest[0]}.",
+        f"On the page of {case.subject} stood 1. {first} 2. {second} 3. {rest[0]}.",
+    ])  # fmt: skip
+
+
+def _compare(case: Case, world: World, rng: random.Random) -> str:
+    return f"{rng.choice(['We know', 'It is true', 'The book says', 'Of course'])} {case.pieces[0]}."
+
+
+TELLERS: dict[str, Callable[[Case, World, random.Random], str]] = {
+    "how_to": _how_to,
+    "explain": _explain,
+    "fact": _statement,
+    "arithmetic": _statement,
+    "refuse": _refuse,
+    "story": _story,
+    "clarify": _clarify,
+    "list": _list,
+    "compare": _compare,
+}
