@@ -4,8 +4,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 # Adds servicers to the server and returns the full names of their services, as "rlhf.v1.PolicyService".
 Register = Callable[[grpc.aio.Server], Iterable[str]]
+Alongside = Callable[["Address"], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,22 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-async def serve(name: str, settings: ServerSettings, register: Register, admission: Admission | None = None) -> None:
+async def serve(
+    name: str,
+    settings: ServerSettings,
+    register: Register,
+    admission: Admission | None = None,
+    alongside: Alongside | None = None,
+) -> None:
     """Runs until SIGTERM or SIGINT, then drains.
 
     Prints `listening on HOST:PORT metrics HOST:PORT` once calls are accepted, so that a parent learns the ports.
+    `alongside` is entered once the address is known and left while calls are still answered.
     """
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with running(name, settings, register, admission) as address:
+    async with running(name, settings, register, admission) as address, (alongside or nullcontext)(address):
         print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
         await stopping.wait()
         log.info("%s stops", name)

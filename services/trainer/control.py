@@ -16,17 +16,16 @@ from services.trainer.logs import LogText
 from services.trainer.recipes import RunSpec
 from services.trainer.records import RunRecord, RunState, Transition
 from services.trainer.runs import Run, Runs
-from services.trainer.supervisor import Supervisor
 from services.trainer.validation import Validator
 
 MAX_REQUEST_ID = 128
 
 
 class Control:
-    def __init__(self, runs: Runs, supervisor: Supervisor, validator: Validator) -> None:
+    def __init__(self, runs: Runs, validator: Validator, max_running: int) -> None:
         self._runs = runs
-        self._supervisor = supervisor
         self._validator = validator
+        self._max_running = max_running
         self._creating = asyncio.Lock()
 
     async def create(self, spec: RunSpec, request_id: str) -> Run:
@@ -42,7 +41,7 @@ class Control:
                 return _same_request(run, digest, request_id)
             pinned = await asyncio.to_thread(self._validator.pinned, spec)
             now = time.time()
-            first = Transition(1, RunState.QUEUED, self._supervisor.why_wait(), now)
+            first = Transition(1, RunState.QUEUED, self._runs.why_wait(self._max_running), now)
             return await asyncio.to_thread(self._runs.add, RunRecord(run_id, digest, now, (first,)), pinned)
 
     def get(self, run_id: str) -> Run:
@@ -69,7 +68,7 @@ class Control:
                 raise Conflict(f"run {run_id} is {run.record.state}; only failed and cancelled runs are resumed")
             if run.record.launch:
                 raise Conflict(f"the worker of run {run_id} has not stopped yet; try again in a moment")
-            await self._runs.next_attempt(run, self._supervisor.why_wait(), crashes=0, pruned=False)
+            await self._runs.next_attempt(run, self._runs.why_wait(self._max_running), crashes=0, pruned=False)
         return run
 
     async def report(self, run_id: str, attempt: int, step: Step | None) -> bool:

@@ -48,8 +48,8 @@ class EventLog:
         self.closed = False
 
     @property
-    def last(self) -> Event | None:
-        return self._events[-1] if self._events else None
+    def last_step(self) -> Step | None:
+        return next((event.step for event in reversed(self._events) if event.step), None)
 
     def add_transition(self, transition: Transition) -> None:
         self._add(Event(transition_id(transition), transition))

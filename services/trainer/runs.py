@@ -46,9 +46,17 @@ class Runs:
         """From storage, at the start of a control plane."""
         for record in read_records(self.store):
             run = Run(record, specs.read_spec(self.store, record.id))
-            if not record.state.ended:
-                run.events = rebuild(self.store, record, run.stages)
-            self._runs[record.id] = run
+            self._runs[record.id] = run if record.state.ended else self._under_way(run)
+
+    def _under_way(self, run: Run) -> Run:
+        """What the worker did while nobody listened."""
+        record = run.record
+        run.events = rebuild(self.store, record, run.stages)
+        found = attempts.outcomes(self.store, record.id, record.attempt, run.stages)
+        run.record = record.replace(outcomes=tuple(found.values()))
+        if step := run.events.last_step:
+            run.record = run.record.replace(progress=Progress(step.stage, step.step, step.total_steps))
+        return run
 
     def find(self, run_id: str) -> Run | None:
         return self._runs.get(run_id)
@@ -65,6 +73,12 @@ class Runs:
     def in_state(self, state: RunState) -> list[Run]:
         """Oldest first."""
         return [run for run in reversed(self.newest_first()) if run.record.state is state]
+
+    def why_wait(self, max_running: int) -> str:
+        """Why a run that is queued now does not start at once; empty if it does."""
+        running = len(self.in_state(RunState.RUNNING))
+        full = running >= max_running
+        return f"waits for a place: {running} of at most {max_running} runs are under way" if full else ""
 
     def add(self, record: RunRecord, spec: RunSpec) -> Run:
         """The spec is stored first: without a record there is no run."""

@@ -4,14 +4,17 @@ import asyncio
 import logging
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from services.storage.models import ModelStore
 from services.trainer import attempts, logs
 from services.trainer.attempts import Status
 from services.trainer.launchers.launcher import Exit, Job, Launcher
 from services.trainer.logs import LogKeeper
 from services.trainer.records import RunState
+from services.trainer.retention import prune_run
 from services.trainer.runs import Run, Runs
 
 log = logging.getLogger(__name__)
@@ -24,35 +27,38 @@ class Limits:
     heartbeat_seconds: float = 120.0  # a worker that is silent for longer is taken for dead
     stop_seconds: float = 30.0  # for a worker to reach the end of its step before it is killed
     tick_seconds: float = 0.25
+    retention_seconds: float = 900.0  # after a run's end, before its checkpoints, rollouts and training weights go
     threads: int = 1  # torch threads of a worker whose spec names none
 
 
 class Supervisor:
-    def __init__(self, runs: Runs, launcher: Launcher, limits: Limits) -> None:
+    def __init__(self, runs: Runs, models: ModelStore, launcher: Launcher, limits: Limits) -> None:
         self._runs = runs
+        self._models = models
         self._launcher = launcher
         self._limits = limits
         self._keepers: dict[tuple[str, int], LogKeeper] = {}
         self._stopping: dict[str, asyncio.Task] = {}
+        self._ending = asyncio.Event()
 
     async def supervise(self) -> None:
-        """Until cancelled. What fails now, storage for one, is tried again at the next tick."""
-        while True:
+        """Until `end` is called. What fails now, storage for one, is tried again at the next tick."""
+        while not self._ending.is_set():
             for run in self._runs.newest_first()[::-1]:
                 await self._tend_safely(run)
-            await asyncio.sleep(self._limits.tick_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._limits.tick_seconds)
+
+    def end(self) -> None:
+        """After the tick under way: a launch that is half done would be a worker that nobody knows."""
+        self._ending.set()
 
     async def stop_workers(self) -> None:
         """The services go down; each run goes on from its last checkpoint when they are back."""
         await asyncio.gather(*(self._pause(run) for run in self._runs.in_state(RunState.RUNNING)))
 
-    def why_wait(self) -> str:
-        running = len(self._runs.in_state(RunState.RUNNING))
-        limit = self._limits.max_running
-        return f"waits for a place: {running} of at most {limit} runs are under way" if running >= limit else ""
-
     async def _tend_safely(self, run: Run) -> None:
-        if run.settled:
+        if run.settled and run.record.pruned:
             return
         try:
             async with run.lock:
@@ -61,12 +67,15 @@ class Supervisor:
             log.exception("run %s could not be looked after; trying again", run.record.id)
 
     async def _tend(self, run: Run) -> None:
-        if run.record.state is RunState.QUEUED and not self.why_wait():
+        if run.record.state is RunState.QUEUED and not self._runs.why_wait(self._limits.max_running):
             await self._launch(run)
         elif run.record.state is RunState.RUNNING:
             await self._watch(run)
         elif run.record.state.ended and run.record.launch:
             await self._see_off(run)
+        elif time.time() - run.record.last.at > self._limits.retention_seconds:
+            await asyncio.to_thread(prune_run, self._runs.store, self._models, run.record, run.stages)
+            await self._runs.save(run, pruned=True)
 
     async def _launch(self, run: Run) -> None:
         """The worker is recorded before it begins, so that no control plane ever loses one."""
@@ -157,10 +166,13 @@ class Supervisor:
         return self._keepers[key]
 
     async def _close_log(self, run: Run) -> None:
-        keeper = self._keeper(run)
+        """The worker is gone; what it printed stays."""
+        record, keeper = run.record, self._keeper(run)
+        assert record.launch is not None
         await asyncio.to_thread(keeper.ship, True)
-        del self._keepers[run.record.id, run.record.attempt]
-        await asyncio.to_thread(logs.compact, self._runs.store, run.record.id, run.record.attempt)
+        await asyncio.to_thread(logs.compact, self._runs.store, record.id, record.attempt)
+        await asyncio.to_thread(self._launcher.clear, record.launch)
+        del self._keepers[record.id, record.attempt]
 
 
 def describe(exit: Exit) -> str:

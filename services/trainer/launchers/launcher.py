@@ -44,3 +44,7 @@ class Launcher(Protocol):
     def read_log(self, launch: Launch, offset: int, limit: int) -> bytes:
         """What the worker printed, from the byte `offset`; empty where there is nothing more, or nothing any more."""
         ...
+
+    def clear(self, launch: Launch) -> None:
+        """The worker is gone and its log is kept: removes what it left behind."""
+        ...

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,10 @@ class LocalLauncher:
                 return file.read(limit)
         except FileNotFoundError:
             return b""
+
+    def clear(self, launch: Launch) -> None:
+        self._children.pop(launch["pid"], None)
+        shutil.rmtree(Path(launch["log"]).parent, ignore_errors=True)
 
     def _flags(self, job: Job, folder: Path) -> list[str]:
         settings = self._settings

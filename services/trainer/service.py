@@ -1,0 +1,77 @@
+"""The control plane put together."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+
+from services.runtime.admission import Admission
+from services.runtime.server import Address
+from services.storage.datasets import DatasetStore
+from services.storage.location import open_store
+from services.storage.models import ModelStore
+from services.trainer.control import Control
+from services.trainer.launchers.launcher import Launcher
+from services.trainer.launchers.local import LocalLauncher, WorkerSettings
+from services.trainer.runs import Runs
+from services.trainer.servicer import add_trainer
+from services.trainer.settings import TrainerSettings
+from services.trainer.supervisor import Supervisor
+from services.trainer.validation import Validator
+from services.trainer.worker_servicer import add_worker
+
+log = logging.getLogger(__name__)
+
+
+class Trainer:
+    """`launcher` is made once the address is known that workers report to."""
+
+    def __init__(self, settings: TrainerSettings, launcher: Callable[[TrainerSettings, Address], Launcher]) -> None:
+        self.admission = Admission(settings.max_calls)
+        self._settings = settings
+        self._launcher = launcher
+        store = open_store(settings.storage)
+        self._models = ModelStore(store, settings.cache, int(settings.cache_gib * 2**30))
+        datasets = DatasetStore(store)
+        self._runs = Runs(store)
+        self._control = Control(self._runs, Validator(store, self._models, datasets), settings.max_running)
+
+    def register(self, server: grpc.aio.Server) -> Iterator[str]:
+        self._runs.load()
+        yield add_trainer(server, self._control, self.admission.draining)
+        yield add_worker(server, self._control)
+
+    @asynccontextmanager
+    async def supervised(self, address: Address) -> AsyncIterator[None]:
+        """Runs move on for as long as the block runs; their workers outlive it unless the settings say otherwise."""
+        launcher = self._launcher(self._settings, address)
+        supervisor = Supervisor(self._runs, self._models, launcher, self._settings.limits())
+        task = asyncio.create_task(supervisor.supervise())
+        try:
+            yield
+        finally:
+            supervisor.end()
+            await task
+            if self._settings.stop_workers:
+                await supervisor.stop_workers()
+
+
+def local_launcher(settings: TrainerSettings, address: Address) -> LocalLauncher:
+    return LocalLauncher(
+        WorkerSettings(
+            storage=absolute(settings.storage),
+            trainer=str(address),
+            policy=settings.policy,
+            reward=settings.reward,
+            reference=settings.reference,
+            work_dir=settings.work_dir.absolute(),
+        )
+    )
+
+
+def absolute(storage: str) -> str:
+    """A worker runs in a folder of its own, where a relative path would mean another place."""
+    return storage if "://" in storage else str(Path(storage).expanduser().absolute())

@@ -1,0 +1,47 @@
+"""Settings of the control plane."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.errors import Problem
+from services.runtime.settings import ServerSettings
+from services.trainer.supervisor import Limits
+
+
+@dataclass(frozen=True)
+class TrainerSettings(ServerSettings):
+    port: int = 50054
+    metrics_port: int = 9054
+    deadline_seconds: float = 3600.0  # watching a run and reading its log take as long as they take
+    policy: str = "127.0.0.1:50051"  # addresses that workers are given
+    reward: str = "127.0.0.1:50052"
+    reference: str = "127.0.0.1:50053"
+    work_dir: Path = Path.home() / ".cache" / "rlhf" / "work"  # of workers and uploads; nothing in it is needed later
+    max_running: int = Limits.max_running
+    max_attempts: int = Limits.max_attempts
+    heartbeat_seconds: float = Limits.heartbeat_seconds
+    stop_seconds: float = Limits.stop_seconds
+    retention_seconds: float = Limits.retention_seconds
+    stop_workers: bool = False  # on SIGTERM, stop the workers too; their runs go on when the control plane is back
+    max_dataset_mib: int = 2048
+    max_model_gib: float = 64.0
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        for name in ("max_running", "max_attempts", "heartbeat_seconds", "max_dataset_mib", "max_model_gib"):
+            if getattr(self, name) <= 0:
+                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        for name in ("stop_seconds", "retention_seconds"):
+            if getattr(self, name) < 0:
+                yield Problem(name, str(getattr(self, name)), "a number of seconds, 0 or more")
+
+    def limits(self) -> Limits:
+        return Limits(
+            max_running=self.max_running,
+            max_attempts=self.max_attempts,
+            heartbeat_seconds=self.heartbeat_seconds,
+            stop_seconds=self.stop_seconds,
+            retention_seconds=self.retention_seconds,
+            threads=self.threads,
+        )
