@@ -1,0 +1,200 @@
+"""Send calls to one service: blocking, and for asyncio. The two classes say the same, one with `await`."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import aclosing, closing
+from functools import cached_property
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+
+from rlhf.calls import Call, Fold, Steps, Stream, Unary, Upload
+from rlhf.errors import ConnectionFailedError, RlhfError, error_from
+from rlhf.retries import Retries
+
+T = TypeVar("T")
+
+MESSAGE_BYTES = 64 * 2**20
+# One attempt at a stream lasts no longer, so that none is ever without a deadline.
+STREAM_SECONDS = 600.0
+OPTIONS = (
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    # A peer that vanished without a word is noticed within a minute; pings flow only while a call is open.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # gRPC backs off up to two minutes; a service that restarts is back within seconds.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_retries", 0),  # one layer of retries: `Retries`
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+)
+LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+
+
+def channel_options(address: str) -> list[tuple[str, Any]]:
+    """A proxy named by the environment cannot reach this machine's own loopback."""
+    return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if address.startswith(LOOPBACK) else list(OPTIONS)
+
+
+class Wire:
+    """One service at one address; the channel is opened by the first call."""
+
+    def __init__(self, service: str, address: str, stubs: tuple[type, ...]) -> None:
+        self.service, self.address, self.stubs = service, address, stubs
+
+    def open_channel(self) -> Any:
+        raise NotImplementedError
+
+    @cached_property
+    def channel(self) -> Any:
+        return self.open_channel()
+
+    @cached_property
+    def rpcs(self) -> dict[str, Any]:
+        return {name: rpc for stub in self.stubs for name, rpc in vars(stub(self.channel)).items()}
+
+    def error(self, failure: grpc.RpcError) -> RlhfError:
+        return error_from(failure, self.service, self.address)
+
+    def early_end(self) -> RlhfError:
+        return ConnectionFailedError(f"{self.service} at {self.address} ended the stream early")
+
+
+class SyncWire(Wire):
+    def open_channel(self) -> grpc.Channel:
+        return grpc.insecure_channel(self.address, channel_options(self.address))
+
+    def make(self, call: Call[T]) -> T:
+        if isinstance(call, Fold):
+            return self._fold(call)
+        if isinstance(call, Generator):
+            return self._walk(call)
+        retries = Retries(call.timeout, call.repeatable)
+        while True:
+            try:
+                return call.read(self._attempt(call, retries.remaining()))
+            except grpc.RpcError as failure:
+                delay = retries.delay_after(self.error(failure))
+            time.sleep(delay)
+
+    def _attempt(self, call: Unary | Upload, timeout: float | None) -> Any:
+        sent = call.request if isinstance(call, Unary) else call.requests()
+        return self.rpcs[call.rpc](sent, timeout=timeout)
+
+    def stream(self, call: Stream[T]) -> Generator[T, None, None]:
+        position, retries = call.position, Retries(call.timeout, True, call.patience)
+        while True:
+            responses = self.rpcs[call.rpc](position.request(), timeout=retries.remaining(STREAM_SECONDS))
+            try:
+                for response in responses:
+                    retries.succeeded()
+                    if (item := position.read(response)) is not None:
+                        yield item
+                if position.complete:
+                    return
+                error = self.early_end()
+            except grpc.RpcError as failure:
+                error = self.error(failure)
+            finally:
+                responses.cancel()
+            if not position.resumable:
+                raise error
+            time.sleep(retries.delay_after(error))
+
+    def _fold(self, call: Fold[T]) -> T:
+        with closing(call.sink()) as sink, closing(self.stream(call.stream)) as items:
+            for item in items:
+                sink.accept(item)
+            return sink.result()
+
+    def _walk(self, steps: Steps[T]) -> T:
+        outcome: Any = None
+        while True:
+            try:
+                step = steps.throw(outcome) if isinstance(outcome, RlhfError) else steps.send(outcome)
+            except StopIteration as end:
+                return end.value
+            try:
+                outcome = self.make(step)
+            except RlhfError as error:
+                outcome = error
+
+    def close(self) -> None:
+        if "channel" in vars(self):
+            self.channel.close()
+
+
+class AsyncWire(Wire):
+    def open_channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.address, channel_options(self.address))
+
+    async def make(self, call: Call[T]) -> T:
+        if isinstance(call, Fold):
+            return await self._fold(call)
+        if isinstance(call, Generator):
+            return await self._walk(call)
+        retries = Retries(call.timeout, call.repeatable)
+        while True:
+            try:
+                return call.read(await self._attempt(call, retries.remaining()))
+            except grpc.RpcError as failure:
+                delay = retries.delay_after(self.error(failure))
+            await asyncio.sleep(delay)
+
+    def _attempt(self, call: Unary | Upload, timeout: float | None) -> Awaitable[Any]:
+        sent = call.request if isinstance(call, Unary) else _in_threads(call.requests)
+        return self.rpcs[call.rpc](sent, timeout=timeout)
+
+    async def stream(self, call: Stream[T]) -> AsyncGenerator[T, None]:
+        position, retries = call.position, Retries(call.timeout, True, call.patience)
+        while True:
+            responses = self.rpcs[call.rpc](position.request(), timeout=retries.remaining(STREAM_SECONDS))
+            try:
+                async for response in responses:
+                    retries.succeeded()
+                    if (item := position.read(response)) is not None:
+                        yield item
+                if position.complete:
+                    return
+                error = self.early_end()
+            except grpc.RpcError as failure:
+                error = self.error(failure)
+            finally:
+                responses.cancel()
+            if not position.resumable:
+                raise error
+            await asyncio.sleep(retries.delay_after(error))
+
+    async def _fold(self, call: Fold[T]) -> T:
+        with closing(call.sink()) as sink:
+            async with aclosing(self.stream(call.stream)) as items:
+                async for item in items:
+                    await asyncio.to_thread(sink.accept, item)
+            return await asyncio.to_thread(sink.result)
+
+    async def _walk(self, steps: Steps[T]) -> T:
+        outcome: Any = None
+        while True:
+            try:
+                step = steps.throw(outcome) if isinstance(outcome, RlhfError) else steps.send(outcome)
+            except StopIteration as end:
+                return end.value
+            try:
+                outcome = await self.make(step)
+            except RlhfError as error:
+                outcome = error
+
+    async def close(self) -> None:
+        if "channel" in vars(self):
+            await self.channel.close()
+
+
+async def _in_threads(requests: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
+    """Reading and hashing files would hold up the event loop."""
+    items = requests()
+    while (item := await asyncio.to_thread(next, items, None)) is not None:
+        yield item
