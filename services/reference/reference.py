@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from services.language_model.loading import load_causal, load_tokenizer
 from services.language_model.log_probs import response_log_probs
 from services.reference.settings import ReferenceSettings
 from services.runtime.errors import InvalidInput, Problem
@@ -66,6 +68,10 @@ class Reference:
         self._metrics.prompt_tokens.inc(sum(lengths))
         self._metrics.answered(version.model, len(sequences), started)
         return version, results
+
+
+def load_frozen(folder: Path) -> Loaded:
+    return Loaded(load_causal(folder).requires_grad_(False), load_tokenizer(folder))
 
 
 @torch.inference_mode()

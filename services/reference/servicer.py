@@ -1,11 +1,17 @@
 """ReferenceService over gRPC: decode, call, encode."""
 
+import grpc
 from grpc.aio import ServicerContext
+from prometheus_client import REGISTRY, CollectorRegistry
 from rlhf.v1 import reference_pb2 as pb
 from rlhf.v1 import reference_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
-from services.reference.reference import Reference, TokenSequence
+from services.reference.reference import Reference, TokenSequence, load_frozen
+from services.reference.settings import ReferenceSettings
+from services.serving.lifecycle_servicer import add_lifecycle
+from services.serving.metrics import ServingMetrics
+from services.serving.models import model_thread, open_pool
 
 
 class ReferenceServicer(reference_pb2_grpc.ReferenceServiceServicer):
@@ -24,3 +30,12 @@ class ReferenceServicer(reference_pb2_grpc.ReferenceServiceServicer):
             sequences=[pb.ResponseLogProbs(log_probs=row) for row in results],
             model_version=ModelVersion(model=version.model, version=version.version, digest=version.digest),
         )
+
+
+def register(settings: ReferenceSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
+    """The full names of what the server answers from now on."""
+    pool = open_pool(settings, load_frozen)
+    metrics = ServingMetrics("reference", "sequences", registry)
+    servicer = ReferenceServicer(Reference(pool, model_thread(settings), settings, metrics))
+    reference_pb2_grpc.add_ReferenceServiceServicer_to_server(servicer, server)
+    return [pb.DESCRIPTOR.services_by_name["ReferenceService"].full_name, add_lifecycle(server, pool)]

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+import grpc
 from grpc.aio import ServicerContext
+from prometheus_client import REGISTRY, CollectorRegistry
 from rlhf.v1 import reward_pb2 as pb
 from rlhf.v1 import reward_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
-from services.reward.model import Response, ScoreItem
+from services.reward.model import Response, RewardModel, ScoreItem
 from services.reward.reward import Reward
 from services.reward.scores import Score
+from services.reward.settings import RewardSettings
+from services.serving.lifecycle_servicer import add_lifecycle
+from services.serving.metrics import ServingMetrics
+from services.serving.models import model_thread, open_pool
 from services.serving.prompts import read_prompt
 
 
@@ -40,6 +46,15 @@ class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
         ]
         ranked = await self._reward.rank(request.models, items, request.tokenizer_digest)
         return pb.RankResponse(ranked=[pb.RankedResponse(index=i, score=write_score(score)) for i, score in ranked])
+
+
+def register(settings: RewardSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
+    """The full names of what the server answers from now on."""
+    pool = open_pool(settings, RewardModel.load)
+    metrics = ServingMetrics("reward", "items", registry)
+    servicer = RewardServicer(Reward(pool, model_thread(settings), settings, metrics))
+    reward_pb2_grpc.add_RewardServiceServicer_to_server(servicer, server)
+    return [pb.DESCRIPTOR.services_by_name["RewardService"].full_name, add_lifecycle(server, pool)]
 
 
 def read_response(response: Any) -> Response:

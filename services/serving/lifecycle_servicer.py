@@ -1,5 +1,6 @@
 """ModelLifecycleService over a pool."""
 
+import grpc
 from grpc.aio import ServicerContext
 from rlhf.v1 import lifecycle_pb2 as pb
 from rlhf.v1 import lifecycle_pb2_grpc
@@ -31,6 +32,12 @@ class LifecycleServicer(lifecycle_pb2_grpc.ModelLifecycleServiceServicer):
         self, request: pb.ListLoadedModelsRequest, context: ServicerContext
     ) -> pb.ListLoadedModelsResponse:
         return pb.ListLoadedModelsResponse(models=map(write_resident, self._pool.residents()))
+
+
+def add_lifecycle(server: grpc.aio.Server, pool: ModelPool) -> str:
+    """The service's full name."""
+    lifecycle_pb2_grpc.add_ModelLifecycleServiceServicer_to_server(LifecycleServicer(pool), server)
+    return pb.DESCRIPTOR.services_by_name["ModelLifecycleService"].full_name
 
 
 def write_resident(resident: Resident) -> pb.LoadedModel:

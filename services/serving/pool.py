@@ -88,11 +88,6 @@ class ModelPool(Generic[T]):
     def residents(self) -> list[Resident[T]]:
         return [self._residents[name] for name in sorted(self._residents)]
 
-    async def close(self) -> None:
-        for task in self._loads:
-            task.cancel()
-        await asyncio.gather(*self._loads, return_exceptions=True)
-
     @contextmanager
     def _leased(self, resident: Resident[T]) -> Iterator[None]:
         try:
