@@ -1,0 +1,98 @@
+"""What a stage is given: its seed, stores, checkpoints and the services to ask."""
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from services.data.canonical import read_canonical
+from services.language_model.loading import save
+from services.language_model.tokens import chat_template_digest, tokenizer_digest
+from services.runtime.errors import InvalidInput, Problem
+from services.storage.datasets import DatasetStore
+from services.storage.models import ModelStore, Version
+from services.trainer.attempts import Attempt, StageOutcome, Step
+from services.trainer.worker import checkpoints
+from services.trainer.worker.attempt import LiveAttempt
+from services.trainer.worker.checkpoints import Checkpoint
+from services.trainer.worker.collector import Collector
+from services.trainer.worker.stopwatch import Stopwatch
+
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workbench:
+    """What all stages of an attempt share."""
+
+    attempt: LiveAttempt
+    models: ModelStore
+    datasets: DatasetStore
+    collector: Collector
+    work_dir: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageContext(Workbench):
+    stage: str  # its name in the run
+    result_name: str  # the model name that its result is published under
+    seed: int
+    deterministic: bool
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+
+    def check(self) -> None:
+        """Raises Stopped when this attempt must go no further."""
+        self.attempt.check()
+
+    def records(self, field_name: str, reference: str, kind: type[RecordT]) -> list[RecordT]:
+        """A dataset's records; InvalidInput names the spec's field when they are of another type."""
+        info = self.datasets.resolve(reference)
+        records = read_canonical(self.datasets.fetch(info, self.work_dir))
+        if not records or not all(isinstance(record, kind) for record in records):
+            given = f"{info.name} with {info.num_records} records of type {info.record_type}"
+            raise InvalidInput(Problem(field_name, given, f"records of type {kind.__name__.lower()}"))
+        return records  # type: ignore[return-value]
+
+    def report(self, step: int, total_steps: int, metrics: dict[str, float]) -> None:
+        """After `step` steps of `total_steps`; where the time went is added."""
+        self.attempt.report(Step(self.stage, step, total_steps, metrics | self.stopwatch.read()))
+
+    def restore(self) -> Checkpoint | None:
+        """The checkpoint that this attempt goes on from, if it is one of this stage."""
+        objects = self.attempt.objects
+        base = objects.base()
+        if base.stage != self.stage or base.step == 0:
+            return None
+        return checkpoints.load(
+            Attempt(objects.store, objects.run_id, base.attempt), self.stage, base.step, self.work_dir
+        )
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Metrics up to a checkpoint are stored no later than it, or a crash in between would lose them."""
+        with self.stopwatch.part("checkpoint"):
+            self.check()
+            self.attempt.flush()
+            checkpoints.save(self.attempt.objects, self.stage, checkpoint, self.work_dir)
+
+    def publish(
+        self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int, **metadata: Any
+    ) -> Version:
+        """Writes the model as a new version of `name`, in the form that plain transformers loads."""
+        facts = {
+            "run": self.attempt.objects.run_id,
+            "stage": self.stage,
+            "tokenizer_digest": tokenizer_digest(tokenizer),
+            "chat_template_digest": chat_template_digest(tokenizer),
+        }
+        with self.stopwatch.part("publish"), tempfile.TemporaryDirectory(dir=self.work_dir) as folder:
+            save(model, tokenizer, Path(folder))
+            self.check()
+            number = self.attempt.objects.number
+            return self.models.publish(name, Path(folder), attempt=number, step=step, metadata=facts | metadata)
+
+    def outcome(self, version: Version | None, metrics: dict[str, float]) -> StageOutcome:
+        if version is None:
+            return StageOutcome(self.stage, metrics=metrics)
+        return StageOutcome(self.stage, version.model, version.version, version.digest, metrics)

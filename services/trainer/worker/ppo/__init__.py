@@ -1,0 +1,1 @@
+"""PPO with a KL penalty against real policy, reward and reference services."""

@@ -1,0 +1,121 @@
+"""PPO's update: torch, and nothing of the network."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from services.language_model.log_probs import response_log_probs
+from services.trainer.recipes import PpoSpec
+from services.trainer.worker.batches import epoch_order, micro_batches
+from services.trainer.worker.experience import Rollout
+from services.trainer.worker.losses.ppo import log_ratio, policy_terms, value_loss_sum
+from services.trainer.worker.optimizer import Optimizer
+from services.trainer.worker.ppo.batch import Batch, Targets, pad_floats, require_complete
+from services.trainer.worker.ppo.value_model import ValueModel
+
+MEASURED_AT_ONCE = 64  # sequences per forward without gradients
+# Two forwards of the same fp32 weights in differently shaped batches differ by about 1e-5 nats per token.
+FIRST_STEP_TOLERANCE = 1e-3
+
+
+class Learner:
+    """Owns policy and value model; each has an optimiser, a learning rate and a gradient norm of its own."""
+
+    def __init__(
+        self, policy: Optimizer[PreTrainedModel], value: Optimizer[ValueModel], spec: PpoSpec, pad_id: int, seed: int
+    ) -> None:
+        self.policy, self.value, self.spec, self.pad_id, self.seed = policy, value, spec, pad_id, seed
+
+    @staticmethod
+    def total_updates(spec: PpoSpec) -> int:
+        return spec.steps * spec.inner_epochs * spec.minibatches
+
+    @torch.no_grad()
+    def measure(self, rollouts: Sequence[Rollout]) -> Batch:
+        """Log-probs, entropy and values of every token under the weights before the update."""
+        require_complete(rollouts)
+        prompts, responses = [r.prompt_ids for r in rollouts], [r.response_ids for r in rollouts]
+        behaviour_BR = pad_floats([r.log_probs for r in rollouts])
+        logprobs_BR, entropy_BR, values_BR = (torch.zeros_like(behaviour_BR) for _ in range(3))
+        lengths_B = torch.tensor([len(response) for response in responses])
+        mask_BR = torch.arange(behaviour_BR.shape[1]) < lengths_B[:, None]
+        lengths, ones = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], [1] * len(rollouts)
+        for rows in micro_batches(range(len(rollouts)), lengths, ones, MEASURED_AT_ONCE):
+            some_prompts, some_responses = [prompts[i] for i in rows], [responses[i] for i in rows]
+            found = response_log_probs(
+                self.policy.model, some_prompts, some_responses, self.spec.temperature, self.pad_id, entropy=True
+            )
+            assert found.entropy_BR is not None
+            width = found.mask_BR.shape[1]
+            logprobs_BR[rows, :width], entropy_BR[rows, :width] = found.logprobs_BR, found.entropy_BR
+            values_BR[rows, :width] = self.value.model(some_prompts, some_responses, self.pad_id)
+        return Batch(
+            prompts,
+            responses,
+            mask_BR,
+            logprobs_BR,
+            behaviour_BR,
+            pad_floats([r.reference_log_probs for r in rollouts if r.reference_log_probs]),
+            entropy_BR,
+            values_BR,
+            torch.tensor([r.score for r in rollouts]),
+            torch.tensor([r.ended for r in rollouts]),
+        )
+
+    def update(self, batch: Batch, targets: Targets, step: int) -> dict[str, float]:
+        """`inner_epochs` passes over the batch in `minibatches` optimiser steps each; metrics are means over those."""
+        sums: dict[str, float] = defaultdict(float)
+        count = 0
+        for epoch in range(self.spec.inner_epochs):
+            order = epoch_order(len(batch.prompts), self.seed, step * self.spec.inner_epochs + epoch)
+            for rows in (part.tolist() for part in torch.tensor(order).chunk(self.spec.minibatches)):
+                for name, value in self._minibatch(batch, targets, rows).items():
+                    sums[name] += value
+                count += 1
+        return {name: value / count for name, value in sums.items()}
+
+    def _minibatch(self, batch: Batch, targets: Targets, rows: list[int]) -> dict[str, float]:
+        """One step of both optimisers; the loss is a mean over all trainable tokens of the minibatch."""
+        num_tokens = int(batch.mask_BR[rows].sum())
+        metrics: dict[str, float] = defaultdict(float)
+        size = self.spec.optimization.micro_batch_size
+        for micro in micro_batches(rows, batch.lengths, [1] * len(batch.prompts), size):
+            for name, total in self._backward(batch, targets, micro, num_tokens).items():
+                metrics[name] += total.item() / num_tokens
+        metrics["learning_rate"] = self.policy.learning_rate
+        metrics["grad_norm"] = self.policy.step()
+        metrics["value_grad_norm"] = self.value.step()
+        return metrics
+
+    def _backward(self, batch: Batch, targets: Targets, rows: list[int], num_tokens: int) -> dict[str, Tensor]:
+        """Gradients of one forward of each model; returns sums over tokens."""
+        prompts, responses = [batch.prompts[i] for i in rows], [batch.responses[i] for i in rows]
+        logprobs_BR, mask_BR, _ = response_log_probs(
+            self.policy.model, prompts, responses, self.spec.temperature, self.pad_id
+        )
+        width = mask_BR.shape[1]
+
+        def cut(tensor_BR: Tensor) -> Tensor:
+            return tensor_BR[rows, :width]
+
+        old_BR = cut(batch.logprobs_BR)
+        if self.policy.taken == 0:
+            furthest = log_ratio(logprobs_BR, old_BR, mask_BR).abs().max().item()
+            assert furthest < FIRST_STEP_TOLERANCE, f"the ratio of the very first update is off by {furthest:.2e} nats"
+        terms = policy_terms(
+            logprobs_BR, old_BR, cut(targets.advantages_BR), cut(targets.weights_BR), mask_BR, self.spec.clip_range
+        )
+        values_BR = self.value.model(prompts, responses, self.pad_id)
+        value_sum = value_loss_sum(
+            values_BR, cut(batch.values_BR), cut(targets.returns_BR), mask_BR, self.spec.value_clip_range
+        )
+        ((terms.loss + self.spec.value_coefficient * value_sum) / num_tokens).backward()
+        return {
+            "policy_loss": terms.loss,
+            "value_loss": value_sum,
+            "clip_fraction": terms.clipped,
+            "approx_kl": terms.approx_kl,
+        }

@@ -1,0 +1,80 @@
+"""Everything PPO needs before its first step: models, prompts, roles, and the checkpoint to go on from."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from services.language_model.loading import load_causal, load_tokenizer
+from services.storage.models import Version
+from services.trainer.recipes import PpoSpec
+from services.trainer.worker.checkpoints import Checkpoint
+from services.trainer.worker.collector import Prompt, RewardRole
+from services.trainer.worker.context import StageContext
+from services.trainer.worker.encoding import length_limit, pad_id
+from services.trainer.worker.ledger import Ledger
+from services.trainer.worker.optimizer import Optimizer
+from services.trainer.worker.ppo.learner import Learner
+from services.trainer.worker.ppo.publisher import WeightPublisher
+from services.trainer.worker.ppo.rewards import KlController
+from services.trainer.worker.ppo.value_model import load_value_model
+from services.trainer.worker.roles import load_prompts, reward_role
+
+
+@dataclass
+class Ppo:
+    """A run's parts, and `step`: how many steps they have behind them."""
+
+    tokenizer: PreTrainedTokenizerBase
+    prompts: list[Prompt]
+    num_long: int  # prompts left out
+    reference: Version
+    reward: RewardRole
+    learner: Learner
+    publisher: WeightPublisher
+    controller: KlController
+    ledger: Ledger
+    step: int = 0
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        tensors = {"policy": self.learner.policy.tensors(), "value": self.learner.value.tensors()}
+        return Checkpoint(step, tensors, {"kl_coefficient": self.controller.coefficient})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        self.learner.policy.load(checkpoint.tensors["policy"])
+        self.learner.value.load(checkpoint.tensors["value"])
+        self.controller.coefficient = checkpoint.state["kl_coefficient"]
+        self.step = checkpoint.step
+        # The same bytes under this attempt's id: rollouts persisted under the other id are known by the digest.
+        self.publisher.publish(self.step)
+
+
+def prepare(context: StageContext, spec: PpoSpec) -> Ppo:
+    start = context.models.resolve(spec.policy_model)
+    reward_version = context.models.resolve(spec.reward_model)
+    folder, reward_folder = context.models.fetch(start), context.models.fetch(reward_version)
+    tokenizer, policy = load_tokenizer(folder), load_causal(folder)
+    limit = length_limit(policy.config, tokenizer) - spec.max_new_tokens
+    prompts, num_long = load_prompts(context, "ppo.prompts", spec.prompts, tokenizer, limit)
+    value_model = load_value_model(reward_folder, folder, tokenizer, context.seed)
+    updates = Learner.total_updates(spec)
+    learner = Learner(
+        Optimizer(policy, spec.optimization, updates),
+        Optimizer(value_model, spec.optimization, updates, spec.value_learning_rate),
+        spec,
+        pad_id(tokenizer),
+        context.seed,
+    )
+    ppo = Ppo(
+        tokenizer,
+        prompts,
+        num_long,
+        reference=start,
+        reward=reward_role("ppo.reward_model", reward_version, reward_folder, tokenizer),
+        learner=learner,
+        publisher=WeightPublisher(context, policy, tokenizer, spec.max_staleness, [start]),
+        controller=KlController(spec.kl_coefficient, spec.kl_target),
+        ledger=Ledger(context.attempt.objects, context.stage, context.collector.calls, context.collector.items),
+    )
+    if checkpoint := context.restore():
+        ppo.restore(checkpoint)
+    return ppo

@@ -1,0 +1,182 @@
+"""Reward modelling: Bradley-Terry on comparisons, then an offset such that demonstrations score 0 on average."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from services.data.records import Comparison, Demonstration, Prompt
+from services.language_model.loading import load_tokenizer, new_reward
+from services.language_model.scoring import encode_for_reward, is_encoder, raw_scores
+from services.language_model.tokens import prepare_tokenizer
+from services.trainer.attempts import StageOutcome
+from services.trainer.recipes import RewardModelSpec
+from services.trainer.worker.batches import epoch_order, micro_batches, plan
+from services.trainer.worker.context import StageContext
+from services.trainer.worker.encoding import as_messages, length_limit, pad_id, require_rows
+from services.trainer.worker.losses.bradley_terry import bradley_terry_loss
+from services.trainer.worker.optimizer import Optimizer
+from services.trainer.worker.supervised import Losses, minimise
+
+HELD_OUT_SHARE = 0.05  # of the prompts, for the accuracy that is reported
+MAX_HELD_OUT = 256  # prompts
+MAX_OFFSET_SAMPLES = 2048  # demonstrations; the offset's standard error is then 2 % of the scores' deviation
+SCORED_AT_ONCE = 64  # sequences per forward without gradients
+
+Ids = tuple[int, ...]
+
+
+@dataclass
+class PromptGroup:
+    """All answers to one prompt and which beat which; stays in one batch (Ouyang et al. 2022)."""
+
+    sequences: dict[Ids, int] = field(default_factory=dict)  # prompt and response → its place
+    pairs: list[tuple[int, int]] = field(default_factory=list)  # places of the chosen and the rejected one
+
+    def add(self, chosen: Ids, rejected: Ids) -> None:
+        places = [self.sequences.setdefault(ids, len(self.sequences)) for ids in (chosen, rejected)]
+        self.pairs.append((places[0], places[1]))
+
+    @property
+    def length(self) -> int:
+        return max(map(len, self.sequences))
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    groups: list[PromptGroup]
+    num_long: int
+    num_ties: int
+
+
+def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
+    settings = spec.optimization
+    tokenizer, model = load_start(context.models.fetch(context.models.resolve(spec.base_model)), context.seed)
+    limit = length_limit(model.config, tokenizer, settings.max_length)
+    rows = context.records("reward_model.dataset", spec.dataset, Comparison)
+    comparisons = group_by_prompt(tokenizer, rows, limit)
+    require_rows(comparisons.groups, "reward_model.dataset", comparisons.num_long, limit)
+    held_out, groups = split(comparisons.groups, context.seed)
+    batches = plan([len(g.pairs) for g in groups], settings.batch_size, settings.epochs, context.seed)
+    losses = batch_losses(model, groups, pad_id(tokenizer), settings.micro_batch_size)
+    metrics = minimise(context, Optimizer(model, settings, len(batches)), batches, losses)
+    model.config.reward_offset = offset(context, spec, model, tokenizer, rows, limit)
+    metrics |= {
+        "held_out_accuracy": accuracy(model, held_out, pad_id(tokenizer)),
+        "held_out_pairs": sum(len(group.pairs) for group in held_out),
+        "reward_offset": model.config.reward_offset,
+        "left_out_long": comparisons.num_long,
+        "left_out_ties": comparisons.num_ties,
+    }
+    version = context.publish(context.result_name, model, tokenizer, step=len(batches), kind="reward")
+    return context.outcome(version, metrics)
+
+
+def load_start(folder: Path, seed: int) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """The body of the model in `folder` under a new head; decoders get the pad token that plain transformers needs."""
+    tokenizer, model = load_tokenizer(folder), new_reward(folder, seed)
+    if not is_encoder(model):
+        prepare_tokenizer(tokenizer, model)
+    return tokenizer, model
+
+
+def group_by_prompt(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Comparison], limit: int) -> Comparisons:
+    groups: dict[Prompt, PromptGroup] = defaultdict(PromptGroup)
+    num_long = num_ties = 0
+    for row in rows:
+        chosen, rejected = (encode(tokenizer, row.prompt, text) for text in (row.chosen, row.rejected))
+        if chosen == rejected:
+            num_ties += 1
+        elif max(len(chosen), len(rejected)) > limit:
+            num_long += 1
+        else:
+            groups[row.prompt].add(chosen, rejected)
+    return Comparisons(list(groups.values()), num_long, num_ties)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, response: str) -> Ids:
+    return tuple(encode_for_reward(tokenizer, as_messages(prompt), response))
+
+
+def split(groups: list[PromptGroup], seed: int) -> tuple[list[PromptGroup], list[PromptGroup]]:
+    """Held-out groups and the ones to train on; no prompt is in both."""
+    count = min(MAX_HELD_OUT, round(HELD_OUT_SHARE * len(groups)))
+    order = epoch_order(len(groups), seed, epoch=0)
+    return [groups[index] for index in order[:count]], [groups[index] for index in sorted(order[count:])]
+
+
+def pair_scores(model: PreTrainedModel, groups: Sequence[PromptGroup], pad_id: int) -> tuple[Tensor, Tensor]:
+    """chosen_N and rejected_N of all pairs; every distinct sequence goes through the model once."""
+    sequences: list[Ids] = []
+    pairs: list[tuple[int, int]] = []
+    for group in groups:
+        pairs += [(len(sequences) + chosen, len(sequences) + rejected) for chosen, rejected in group.pairs]
+        sequences += group.sequences
+    pairs_N2 = torch.tensor(pairs)
+    scores_B = raw_scores(model, sequences, pad_id)
+    return scores_B[pairs_N2[:, 0]], scores_B[pairs_N2[:, 1]]
+
+
+def batch_losses(model: PreTrainedModel, groups: list[PromptGroup], pad_id: int, micro_batch_size: int) -> Losses:
+    lengths, sizes = [group.length for group in groups], [len(group.sequences) for group in groups]
+
+    def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
+        num_pairs = sum(len(groups[index].pairs) for index in batch)
+        for micro in micro_batches(batch, lengths, sizes, micro_batch_size):
+            chosen_N, rejected_N = pair_scores(model, [groups[index] for index in micro], pad_id)
+            loss = bradley_terry_loss(chosen_N, rejected_N, num_pairs)
+            yield (
+                loss,
+                {
+                    "loss": loss.item(),
+                    "accuracy": (chosen_N > rejected_N).sum().item() / num_pairs,
+                    "margin": (chosen_N - rejected_N).sum().item() / num_pairs,
+                },
+            )
+
+    return losses
+
+
+@torch.no_grad()
+def accuracy(model: PreTrainedModel, groups: Sequence[PromptGroup], pad_id: int) -> float:
+    """Share of pairs in the right order; NaN-free: 0 without any pair, which `held_out_pairs` tells apart."""
+    right = total = 0
+    sizes, lengths = [len(group.sequences) for group in groups], [group.length for group in groups]
+    for micro in micro_batches(range(len(groups)), lengths, sizes, SCORED_AT_ONCE) if groups else []:
+        chosen_N, rejected_N = pair_scores(model, [groups[index] for index in micro], pad_id)
+        right, total = right + int((chosen_N > rejected_N).sum()), total + len(chosen_N)
+    return right / total if total else 0.0
+
+
+def offset(
+    context: StageContext,
+    spec: RewardModelSpec,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Comparison],
+    limit: int,
+) -> float:
+    """Mean raw score of the demonstrations, or of the chosen answers where there are none (Ouyang et al. 2022)."""
+    if spec.demonstrations:
+        kind = "reward_model.demonstrations"
+        answers = [(r.prompt, r.response) for r in context.records(kind, spec.demonstrations, Demonstration)]
+    else:
+        answers = [(row.prompt, row.chosen) for row in rows]
+    picked = epoch_order(len(answers), context.seed, epoch=0)[:MAX_OFFSET_SAMPLES]
+    encoded = [encode(tokenizer, *answers[index]) for index in picked]
+    sequences = [ids for ids in encoded if len(ids) <= limit]
+    require_rows(sequences, "reward_model.demonstrations", len(encoded), limit)
+    return mean_score(model, sequences, pad_id(tokenizer))
+
+
+@torch.no_grad()
+def mean_score(model: PreTrainedModel, sequences: Sequence[Ids], pad_id: int) -> float:
+    lengths, ones = [len(ids) for ids in sequences], [1] * len(sequences)
+    total = 0.0
+    for micro in micro_batches(range(len(sequences)), lengths, ones, SCORED_AT_ONCE):
+        total += raw_scores(model, [sequences[index] for index in micro], pad_id).double().sum().item()
+    return total / len(sequences)

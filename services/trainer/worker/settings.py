@@ -1,0 +1,31 @@
+"""What a worker is told when it is launched."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.runtime.errors import Problem
+from services.runtime.settings import Settings
+
+
+@dataclass(frozen=True)
+class WorkerSettings(Settings):
+    storage: str = ""  # as of the services
+    run: str = ""
+    attempt: int = 0
+    trainer: str = "127.0.0.1:50054"
+    policy: str = "127.0.0.1:50051"
+    reward: str = "127.0.0.1:50052"
+    reference: str = "127.0.0.1:50053"
+    threads: int = 1
+    work_dir: Path = Path(".")  # for what is fetched and written meanwhile
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+
+    def problems(self) -> Iterator[Problem]:
+        for name in ("storage", "run"):
+            if not getattr(self, name):
+                yield Problem(name, "nothing", "a value")
+        for name in ("attempt", "threads"):
+            if getattr(self, name) < 1:
+                yield Problem(name, str(getattr(self, name)), "a number above 0")

@@ -1,0 +1,34 @@
+"""Where the time of a step goes."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.runtime.metrics import STAGE_SECONDS
+
+
+class Stopwatch:
+    """Seconds by part since the last reading, and since the reading before as a whole."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._started = time.monotonic()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - started
+            self._seconds[name] += seconds
+            STAGE_SECONDS.labels(name).observe(seconds)
+
+    def read(self) -> dict[str, float]:
+        """{"seconds": all of it, "seconds_<part>": …}; starts again from zero."""
+        now = time.monotonic()
+        reading = {"seconds": now - self._started} | {f"seconds_{name}": s for name, s in self._seconds.items()}
+        self._seconds.clear()
+        self._started = now
+        return reading
