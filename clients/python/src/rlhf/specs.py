@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 from rlhf.datasets import DatasetName
 from rlhf.errors import InvalidInputError, Problem
@@ -29,6 +29,23 @@ class Spec:
         if unknown := [name for name in given if name not in known]:
             raise InvalidInputError(*(_unknown(cls.__name__, name, known) for name in unknown))
         return super().__new__(cls)
+
+    @classmethod
+    def kind_of(cls, name: str) -> type:
+        """Of a field: str, int or float; what a name or version is given as counts as str."""
+        hints = get_type_hints(cls)
+        if name not in hints:
+            raise InvalidInputError(_unknown(cls.__name__, name, [field.name for field in fields(cls)]))  # type: ignore
+        return next((kind for kind in (int, float) if kind in get_args(hints[name])), str)
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Any:
+        """A field's value from a command line."""
+        kind = cls.kind_of(name)
+        try:
+            return kind(text)
+        except ValueError:
+            raise InvalidInputError(Problem(name, f"got {text!r}, expected {kind.__name__}")) from None
 
     def settings(self) -> Iterator[tuple[str, Any]]:
         """The fields that were given."""

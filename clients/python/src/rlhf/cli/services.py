@@ -1,0 +1,71 @@
+"""Commands that run the services themselves; they need the distribution rlhf-services."""
+
+import contextlib
+import importlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rlhf.cli.output import Json, show
+from rlhf.errors import RlhfError
+
+INSTALL = (
+    "this command runs the services themselves, and they are not installed. "
+    "Install them from a checkout of the project with `pip install -e clients/python -e .`"
+)
+STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def installed(module: str) -> Iterator[Any]:
+    """A module of the services, whose errors for people are told like our own."""
+    try:
+        found = importlib.import_module(module)
+        errors = importlib.import_module("services.runtime.errors")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "services":
+            raise RlhfError(INSTALL) from None
+        raise
+    try:
+        yield found
+    except errors.ServiceError as error:
+        raise RlhfError(str(error)) from error
+
+
+def up(
+    storage: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix?endpoint=…")] = "build/storage",
+    logs: Annotated[Path, typer.Option(help="folder for the services' logs")] = Path("build/services"),
+    as_json: Json = False,
+) -> None:
+    """Start all services on this machine, until Ctrl-C."""
+    with installed("services.local") as local, local.Services(storage=storage, folder=logs).start() as services:
+        lines = [f"{name:<10} {address}" for name, address in services.addresses.items()]
+        show(services.addresses, "\n".join([*lines, "Ctrl-C stops them."]), as_json)
+        _wait_for_signal()
+
+
+def _wait_for_signal() -> None:
+    """SIGTERM stops the services as Ctrl-C does: nothing is left running."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.sigwait(STOP_SIGNALS)
+
+
+def quickstart(
+    seed: Annotated[int, typer.Option(help="of everything that is random")] = 0,
+    storage: Annotated[str | None, typer.Option(help="a folder or s3://…; by default a new folder under --out")] = None,
+    world: Annotated[str | None, typer.Option(help="file of another simulated world")] = None,
+    out: Annotated[Path, typer.Option(help="folder for report.html and report.json")] = Path("build/quickstart"),
+    fast: Annotated[bool, typer.Option("--fast", help="a small plan that shows the road, not its results")] = False,
+    as_json: Json = False,
+) -> None:
+    """Walk the whole road on this machine: SFT, comparisons, reward model, PPO and DPO, and a report."""
+    with installed("services.quickstart") as module:
+        # People read the story on stdout; with --json it is machines that do.
+        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+            report = module.main(seed=seed, storage=storage, world=world, out=out, fast=fast)
+        if as_json:
+            show(report, "", as_json)

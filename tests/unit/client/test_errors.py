@@ -1,0 +1,63 @@
+"""What the services raise arrives as the matching error here: the real interceptor makes the statuses."""
+
+import grpc
+import pytest
+import rlhf
+from rlhf.errors import ERRORS, error_from
+
+from services.runtime import errors as server
+from tests.conftest import free_port
+
+from .scripted_server import Script, raising
+
+CASES = [
+    (server.NotFound("model", "x", ["sft"]), rlhf.NotFoundError, LookupError, "no model 'x'; there are sft"),
+    (server.AlreadyExists("taken"), rlhf.AlreadyExistsError, rlhf.RlhfError, "taken"),
+    (server.Conflict("it runs"), rlhf.ConflictError, rlhf.RlhfError, "it runs"),
+    (server.DeadlinePassed("late"), rlhf.DeadlineError, TimeoutError, "longer timeout"),
+    (KeyError("secret"), rlhf.ServiceFailedError, RuntimeError, "internal error [0-9a-f]{12}"),
+]
+
+
+@pytest.mark.parametrize(("raised", "kind", "standard", "message"), CASES, ids=lambda case: str(case)[:20])
+def test_each_error_keeps_its_meaning_on_the_wire(
+    client: rlhf.Client, script: Script, raised, kind, standard, message: str
+) -> None:
+    script.faults["Promote"] = [raising(raised)]
+    with pytest.raises(kind, match=message) as caught:
+        client.models.promote("a@1", "policy/default")
+    assert isinstance(caught.value, standard)
+    assert isinstance(caught.value, rlhf.RlhfError)
+    assert "secret" not in str(caught.value)
+
+
+def test_all_problems_of_an_input_arrive(client: rlhf.Client, script: Script) -> None:
+    problems = [server.Problem("a", "1", "2"), server.Problem("b", "x", "y")]
+    script.faults["CreateRun"] = [raising(server.InvalidInput(*problems))]
+    with pytest.raises(rlhf.InvalidInputError) as caught:
+        client.runs.create(rlhf.Sft(base_model="m", dataset="d"), name="n")
+    assert isinstance(caught.value, ValueError)
+    assert [(p.field, p.description) for p in caught.value.problems] == [
+        ("a", "got 1, expected 2"),
+        ("b", "got x, expected y"),
+    ]
+
+
+def test_a_service_that_is_not_there_is_named_with_what_to_do() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with rlhf.Client(trainer=address) as client, pytest.raises(rlhf.ConnectionFailedError) as caught:
+        client.runs.list()
+    assert isinstance(caught.value, ConnectionError)
+    for part in (address, "rlhf up", "RLHF_TRAINER"):
+        assert part in str(caught.value)
+
+
+def test_another_service_at_the_address_is_told_from_none() -> None:
+    failure = grpc.aio.AioRpcError(grpc.StatusCode.UNIMPLEMENTED, grpc.aio.Metadata(), grpc.aio.Metadata())
+    error = error_from(failure, "policy", "h:1")
+    assert "h:1 answers, but it is not the policy service" in str(error)
+    assert not isinstance(error, ConnectionError), "asking again would not help"
+
+
+def test_every_error_is_of_the_one_family() -> None:
+    assert all(issubclass(kind, rlhf.RlhfError) for kind in ERRORS.values())
