@@ -89,6 +89,13 @@ class Step:
     metrics: dict[str, float]
 
 
+def follows(last: Step | None, step: Step) -> bool:
+    """Whether nothing can lie between the two."""
+    if last is None or (last.stage != step.stage and last.step == last.total_steps):
+        return step.step <= 1
+    return last.stage == step.stage and step.step == last.step + 1
+
+
 @dataclass(frozen=True)
 class Attempt:
     """The objects of one attempt."""
@@ -138,14 +145,15 @@ class Attempt:
         lines = "".join(json.dumps(asdict(step)) + "\n" for step in steps)
         self.store.put(self.metrics_key(steps[0].stage, steps[0].step, steps[-1].step), lines.encode())
 
-    def steps(self, stage: str) -> Iterator[Step]:
-        """In order; what was written twice comes once."""
-        seen = -1
+    def steps(self, stage: str, after: int = -1) -> Iterator[Step]:
+        """Those past the step `after`, in order; what was written twice comes once."""
         for key in sorted(o.key for o in self.store.list(f"{self.prefix}metrics/{stage}/")):
+            if int(key.removesuffix(".jsonl").rsplit("-", 1)[1]) <= after:
+                continue
             for line in self.store.get(key).decode().splitlines():
                 step = Step(**json.loads(line))
-                if step.step > seen:
-                    seen = step.step
+                if step.step > after:
+                    after = step.step
                     yield step
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.runtime.errors import NotFound
 from services.storage.object_store import ObjectStore
 from services.trainer import attempts, specs
-from services.trainer.attempts import Attempt, Step
+from services.trainer.attempts import Attempt, Step, follows
 from services.trainer.events import EventLog, rebuild
 from services.trainer.recipes import RunSpec
 from services.trainer.records import Progress, RunRecord, RunState, Transition, read_records, write_record
@@ -19,6 +19,7 @@ class Run:
     record: RunRecord
     spec: RunSpec
     events: EventLog | None = None  # kept while the run is under way; rebuilt for a watcher of one that has ended
+    behind: bool = False  # the worker told of a step whose predecessor is not among the events
     seen: float = field(default_factory=time.monotonic)  # when the worker last gave a sign of life
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from reading the record to changing it
 
@@ -113,12 +114,34 @@ class Runs:
         run.record = run.record.replace(outcomes=tuple(found.values()))
 
     async def add_step(self, run: Run, step: Step) -> None:
+        """Told by the worker as it happens. Where steps before it were missed, `catch_up` brings them all in order."""
         assert run.events is not None, "a running run has events"
-        new_stage = step.stage != run.record.progress.stage
-        run.record = run.record.replace(progress=Progress(step.stage, step.step, step.total_steps))
-        run.events.add_step(run.record.last, step)
-        if new_stage:
-            await self.refresh_outcomes(run)
+        run.behind = not follows(run.events.last_step, step)
+        if not run.behind:
+            new_stage = step.stage != run.record.progress.stage
+            self._add_steps(run, [step])
+            if new_stage:
+                await self.refresh_outcomes(run)
+
+    async def catch_up(self, run: Run) -> None:
+        """Adds the current attempt's steps that are in storage only: the worker wrote them while nobody listened."""
+        events = await self.open_events(run)
+        last = events.last_step
+        attempt = run.attempt(self.store)
+        start = run.stages.index(last.stage) if last else 0
+        for stage in run.stages[start:]:
+            after = last.step if last and last.stage == stage else -1
+            steps = await asyncio.to_thread(lambda s=stage, a=after: list(attempt.steps(s, a)))
+            self._add_steps(run, steps)
+        run.behind = False
+
+    def _add_steps(self, run: Run, steps: list[Step]) -> None:
+        assert run.events is not None
+        for step in steps:
+            run.events.add_step(run.record.last, step)
+        if steps:
+            progress = Progress(steps[-1].stage, steps[-1].step, steps[-1].total_steps)
+            run.record = run.record.replace(progress=progress)
 
     async def open_events(self, run: Run) -> EventLog:
         """Of a run that has ended, for one watcher; of one under way, the log that goes on."""

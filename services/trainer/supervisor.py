@@ -94,6 +94,8 @@ class Supervisor:
         launch = run.record.launch
         assert launch is not None, "a running run has a worker"
         await asyncio.to_thread(self._keeper(run).ship)
+        if run.behind:
+            await self._runs.catch_up(run)
         exit = await asyncio.to_thread(self._launcher.poll, launch)
         if exit is None and await self._silent(run):
             await asyncio.to_thread(self._launcher.stop, launch, 0)
@@ -114,6 +116,7 @@ class Supervisor:
     async def _settle(self, run: Run, words: str, crashed: bool = True) -> None:
         """The worker is gone: the run has succeeded, has failed, or gets another attempt."""
         await self._close_log(run)
+        await self._runs.catch_up(run)
         await self._runs.refresh_outcomes(run)
         status = await asyncio.to_thread(run.attempt(self._runs.store).status) or Status("")
         if len(run.record.outcomes) == len(run.stages):
