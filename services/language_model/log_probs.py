@@ -64,12 +64,12 @@ def _logits_at(model: PreTrainedModel, ids_BT: Tensor, keep_BT: Tensor) -> Tenso
     """logits_NV of the N kept positions, in row-major order, after whatever the architecture does to its logits."""
     if not keep_BT.any():
         return torch.zeros(0, 1, device=ids_BT.device)
-    with _head_sees_only(model, keep_BT):
+    with head_sees_only(model, keep_BT):
         return model(input_ids=ids_BT, use_cache=False).logits
 
 
 @contextmanager
-def _head_sees_only(model: PreTrainedModel, keep_BT: Tensor) -> Iterator[None]:
+def head_sees_only(model: PreTrainedModel, keep_BT: Tensor) -> Iterator[None]:
     """`logits_to_keep` takes one set of columns for all rows; a hook on the head picks positions row by row."""
     head = model.get_output_embeddings()
     assert head is not None
