@@ -17,7 +17,6 @@ INSTALL = (
     "this command runs the services themselves, and they are not installed. "
     "Install them from a checkout of the project with `pip install -e clients/python -e .`"
 )
-STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 @contextlib.contextmanager
@@ -42,16 +41,15 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Start all services on this machine, until Ctrl-C."""
-    with installed("services.local") as local, local.Services(storage=storage, folder=logs).start() as services:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left running
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        installed("services.local") as local,
+        local.Services(storage=storage, folder=logs, ports=local.FIXED_PORTS) as services,
+    ):
         lines = [f"{name:<10} {address}" for name, address in services.addresses.items()]
         show(services.addresses, "\n".join([*lines, "Ctrl-C stops them."]), as_json)
-        _wait_for_signal()
-
-
-def _wait_for_signal() -> None:
-    """SIGTERM stops the services as Ctrl-C does: nothing is left running."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    signal.sigwait(STOP_SIGNALS)
+        signal.pause()
 
 
 def quickstart(
