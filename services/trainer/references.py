@@ -65,9 +65,8 @@ def read_facts(store: ObjectStore, version: Version) -> ModelFacts:
     if not architecture.endswith(("ForSequenceClassification", "ForCausalLM", "LMHeadModel")):
         kind = ModelKind.ANY  # the body of an encoder: a reward model may start from it
     facts = version.metadata
-    return ModelFacts(
-        kind, facts.get("tokenizer_digest", ""), facts.get("chat_template_digest", ""), context_of(config)
-    )
+    tokenizer = facts.get("prepared_tokenizer_digest") or facts.get("tokenizer_digest", "")
+    return ModelFacts(kind, tokenizer, facts.get("chat_template_digest", ""), context_of(config))
 
 
 def read_config(store: ObjectStore, version: Version) -> dict:

@@ -13,7 +13,10 @@ from services.runtime.server import Address
 from services.storage.datasets import DatasetStore
 from services.storage.location import open_store
 from services.storage.models import ModelStore
+from services.trainer.catalog import Catalog
+from services.trainer.catalog_servicer import add_catalog
 from services.trainer.control import Control
+from services.trainer.imports import Importer
 from services.trainer.launchers.launcher import Launcher
 from services.trainer.launchers.local import LocalLauncher, WorkerSettings
 from services.trainer.runs import Runs
@@ -37,12 +40,22 @@ class Trainer:
         self._models = ModelStore(store, settings.cache, int(settings.cache_gib * 2**30))
         datasets = DatasetStore(store)
         self._runs = Runs(store)
+        self._catalog = Catalog(
+            store,
+            self._models,
+            datasets,
+            Importer(settings.storage, settings.import_root),
+            settings.work_dir.absolute(),
+            max_dataset_bytes=settings.max_dataset_mib << 20,
+            max_model_bytes=int(settings.max_model_gib * 2**30),
+        )
         self._control = Control(self._runs, Validator(store, self._models, datasets), settings.max_running)
 
     def register(self, server: grpc.aio.Server) -> Iterator[str]:
         self._runs.load()
         yield add_trainer(server, self._control, self.admission.draining)
         yield add_worker(server, self._control)
+        yield add_catalog(server, self._catalog)
 
     @asynccontextmanager
     async def supervised(self, address: Address) -> AsyncIterator[None]:

@@ -24,6 +24,7 @@ class TrainerSettings(ServerSettings):
     stop_seconds: float = Limits.stop_seconds
     retention_seconds: float = Limits.retention_seconds
     stop_workers: bool = False  # on SIGTERM, stop the workers too; their runs go on when the control plane is back
+    import_root: Path = Path("/")  # imports from the service's own file system come from below it
     max_dataset_mib: int = 2048
     max_model_gib: float = 64.0
 
