@@ -1,7 +1,7 @@
 """Log-probs of given tokens under a frozen model."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,12 @@ import torch
 from services.language_model.loading import load_causal, load_tokenizer
 from services.language_model.log_probs import response_log_probs
 from services.reference.settings import ReferenceSettings
-from services.runtime.errors import InvalidInput, Problem
 from services.serving.batching import TokenBatcher
 from services.serving.loaded import Loaded
 from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool
+from services.serving.problems import Problems
+from services.serving.prompts import check_ids
 from services.storage.models import Version
 
 
@@ -57,12 +58,10 @@ class Reference:
     ) -> tuple[Version, list[list[float]]]:
         """One list of float log-probs per sequence, aligned with its response_ids."""
         started = time.monotonic()
-        if problems := list(request_problems(sequences, temperature, self._max_items)):
-            raise InvalidInput(*problems)
+        check_request(sequences, temperature, self._max_items)
         async with self._pool.acquire(model) as resident:
             loaded, version = resident.model, resident.version
-            if problems := list(sequence_problems(sequences, loaded)):
-                raise InvalidInput(*problems)
+            check_sequences(sequences, loaded)
             lengths = [len(sequence) for sequence in sequences]
             results = await self._batcher.submit((loaded, temperature or 1.0), sequences, lengths, alone=deterministic)
         self._metrics.prompt_tokens.inc(sum(lengths))
@@ -82,21 +81,27 @@ def compute_log_probs(lane: Lane, sequences: list[TokenSequence]) -> list[list[f
     return [row[: len(response)] for row, response in zip(logprobs_BR.tolist(), responses, strict=True)]
 
 
-def request_problems(sequences: Sequence[TokenSequence], temperature: float, max_items: int) -> Iterator[Problem]:
+def check_request(sequences: Sequence[TokenSequence], temperature: float, max_items: int) -> None:
+    problems = Problems()
     if not 1 <= len(sequences) <= max_items:
-        yield Problem("sequences", str(len(sequences)), f"1 to {max_items}")
+        problems.add("sequences", len(sequences), f"1 to {max_items}")
     if not 0 <= temperature < float("inf"):
-        yield Problem("temperature", str(temperature), "a number above 0, or 0 for 1")
+        problems.add("temperature", temperature, "a number above 0, or 0 for 1")
     for i, sequence in enumerate(sequences):
-        for name in ("prompt_ids", "response_ids"):
-            if not getattr(sequence, name):
-                yield Problem(f"sequences[{i}].{name}", "none", "at least one token id")
+        if not sequence.prompt_ids:
+            problems.add(f"sequences[{i}].prompt_ids", "none", "at least one token id")
+        if not sequence.response_ids:
+            problems.add(f"sequences[{i}].response_ids", "none", "at least one token id")
+    problems.check()
 
 
-def sequence_problems(sequences: Sequence[TokenSequence], loaded: Loaded) -> Iterator[Problem]:
+def check_sequences(sequences: Sequence[TokenSequence], loaded: Loaded) -> None:
+    problems = Problems()
     for i, sequence in enumerate(sequences):
         if len(sequence) > loaded.context:
-            yield Problem(f"sequences[{i}]", f"{len(sequence)} tokens", f"at most {loaded.context}, the context")
-        for name in ("prompt_ids", "response_ids"):
-            if (largest := max(getattr(sequence, name))) >= loaded.vocabulary:
-                yield Problem(f"sequences[{i}].{name}", f"token id {largest}", f"ids below {loaded.vocabulary}")
+            problems.add(f"sequences[{i}]", f"{len(sequence)} tokens", f"at most {loaded.context}, the context")
+        with problems.collected():
+            check_ids(loaded, sequence.prompt_ids, f"sequences[{i}].prompt_ids")
+        with problems.collected():
+            check_ids(loaded, sequence.response_ids, f"sequences[{i}].response_ids")
+    problems.check()

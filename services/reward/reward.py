@@ -1,7 +1,7 @@
 """Scores (prompt, response) items with one reward model or an ensemble."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack
 
@@ -11,10 +11,10 @@ from services.language_model.scoring import raw_scores
 from services.reward.model import Encoded, RewardModel, ScoreItem
 from services.reward.scores import MemberScore, Score, combine
 from services.reward.settings import RewardSettings
-from services.runtime.errors import InvalidInput, Problem
 from services.serving.batching import TokenBatcher
 from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool
+from services.serving.problems import Problems
 from services.serving.resident import Resident
 
 Member = Resident[RewardModel]
@@ -46,8 +46,7 @@ class Reward:
     ) -> list[Score]:
         """One score per item, aligned; an item that cannot be scored says why in its own score."""
         started = time.monotonic()
-        if problems := list(self._problems(models, items)):
-            raise InvalidInput(*dict.fromkeys(problems))
+        self._check(models, items)
         async with AsyncExitStack() as leases:
             members = [await leases.enter_async_context(self._pool.acquire(model)) for model in models]
             check_digest(members, items, tokenizer_digest)
@@ -81,16 +80,18 @@ class Reward:
             for e in encoded
         ]
 
-    def _problems(self, models: Sequence[str], items: Sequence[ScoreItem]) -> Iterator[Problem]:
+    def _check(self, models: Sequence[str], items: Sequence[ScoreItem]) -> None:
+        problems = Problems()
         if not 1 <= len(models) <= self._settings.max_members:
-            yield Problem("models", str(len(models)), f"1 to {self._settings.max_members} reward models")
+            problems.add("models", len(models), f"1 to {self._settings.max_members} reward models")
         if not 1 <= len(items) <= self._settings.max_items:
-            yield Problem("items", str(len(items)), f"1 to {self._settings.max_items}")
+            problems.add("items", len(items), f"1 to {self._settings.max_items}")
         for item in items:
             if not item.prompt:
-                yield Problem(item.prompt_field, "empty", "token ids, a text or at least one message")
+                problems.add(item.prompt_field, "empty", "token ids, a text or at least one message")
             if not item.response:
-                yield Problem(item.response_field, "empty", "token ids or a text")
+                problems.add(item.response_field, "empty", "token ids or a text")
+        problems.check()
 
 
 @torch.inference_mode()
@@ -102,19 +103,18 @@ def check_digest(members: Sequence[Member], items: Sequence[ScoreItem], digest: 
     """Ids of another tokenizer would be scored without complaint, and wrongly."""
     if not any(item.holds_ids for item in items):
         return
-    others = [m for m in members if m.model.tokenizer_digest != digest]
-    if others:
-        expected = [f"{m.model.tokenizer_digest}, that of {m.version}, or texts instead of ids" for m in others]
-        raise InvalidInput(*(Problem("tokenizer_digest", digest or "nothing", text) for text in expected))
+    problems = Problems()
+    for member in members:
+        if digest != member.model.tokenizer_digest:
+            expected = f"{member.model.tokenizer_digest}, that of {member.version}, or texts instead of ids"
+            problems.add("tokenizer_digest", digest or "nothing", expected)
+    problems.check()
 
 
 def encode_all(model: RewardModel, items: Sequence[ScoreItem]) -> list[Encoded]:
-    encoded, problems = [], []
+    encoded, problems = [], Problems()
     for item in items:
-        try:
+        with problems.collected():
             encoded.append(model.encode(item))
-        except InvalidInput as error:
-            problems += error.problems
-    if problems:
-        raise InvalidInput(*dict.fromkeys(problems))
+    problems.check()
     return encoded

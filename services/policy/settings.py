@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.runtime.errors import Problem
+from services.serving.settings import ModelServerSettings, not_positive
+
+
+@dataclass(frozen=True)
+class PolicySettings(ModelServerSettings):
+    port: int = 50051
+    metrics_port: int = 9051
+    max_slots: int = 64  # sequences of one model that decode together
+    max_prompts: int = 1024  # of one request
+    max_samples: int = 64  # of one prompt
+    max_new_tokens: int = 4096
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        yield from not_positive(self, "max_slots", "max_prompts", "max_samples", "max_new_tokens")
