@@ -37,10 +37,9 @@ class Draws:
 
     @classmethod
     def of(cls, rows: Sequence[Running], device: torch.device) -> "Draws":
-        keys = [request_key(r.params.seed, r.prompt_index, r.sample_index) for r in (row.request for row in rows)]
         return cls(
             BatchParams.of([row.request.params for row in rows]),
-            np.array(keys, dtype=np.uint64),
+            np.array([row.key for row in rows], dtype=np.uint64),
             np.array([len(row.ids) for row in rows], dtype=np.int64),
             torch.tensor([row.ids[-1] if row.ids else 0 for row in rows], device=device),
         )
@@ -55,8 +54,9 @@ class Draws:
 class Engine:
     """Generates for any causal language model with standard attention; raises InvalidInput for another.
 
-    `max_context` (tokens, prompt and response together) is the model's own unless given; a response that reaches it
-    finishes with "length". Memory for keys and values grows with what runs, up to `max_slots` sequences.
+    `max_context` (tokens, prompt and response together) is the model's own, within its sliding window if it has one,
+    unless given; a response that reaches it finishes with "length". Memory for keys and values grows with what runs,
+    up to `max_slots` sequences.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class Engine:
         limit = min(request.params.max_new_tokens, self.max_context - len(request.prompt_ids))
         watched = request.stream or request.params.stop
         text = IncrementalText(self.tokenizer, request.params.stop) if watched else None
-        running = Running(next(self._handles), request, limit, text)
+        key = request_key(request.params.seed, request.prompt_index, request.sample_index)
+        running = Running(next(self._handles), request, key, limit, text)
         self._waiting.append(running)
         return running.handle
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from services.language_model.chat import decode_response
@@ -47,6 +48,7 @@ class Running:
 
     handle: int
     request: Request
+    key: np.uint64  # of its randomness
     limit: int  # new tokens at most
     text: IncrementalText | None  # where text matters before the end
     ids: list[int] = field(default_factory=list)

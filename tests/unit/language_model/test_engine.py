@@ -2,7 +2,17 @@ import math
 
 import pytest
 import torch
-from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
+from transformers import (
+    BertConfig,
+    BertLMHeadModel,
+    BloomConfig,
+    BloomForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+)
 
 from services.language_model.engine import Engine
 from services.language_model.generation import Event, Generation, Request
@@ -230,6 +240,16 @@ def test_model_with_another_kind_of_state_is_refused() -> None:
     mamba = MambaForCausalLM(MambaConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, state_size=4)).eval()
     with pytest.raises(InvalidInput, match="model: got mamba"):
         Engine(mamba, byte_level())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_that_the_slots_cannot_serve_are_refused() -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 2}
+    looks_ahead = BertLMHeadModel(BertConfig(**sizes, vocab_size=300, initializer_range=0.2)).eval()
+    no_position_ids = BloomForCausalLM(BloomConfig(vocab_size=300, hidden_size=32, n_head=4, n_layer=1)).eval()
+    for model in (looks_ahead, no_position_ids):
+        with pytest.raises(InvalidInput, match=f"model: got {model.config.model_type}, expected standard attention"):
+            Engine(model, byte_level())
 
 
 def test_sliding_window_bounds_the_context() -> None:
