@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from transformers.utils import logging as hf_logging
 
 from services.runtime.channels import open_channel
 from services.runtime.errors import ServiceError
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 def main(settings: WorkerSettings) -> int:
     store = open_store(settings.storage)
     torch.set_num_threads(settings.threads)
+    hf_logging.disable_progress_bar()
+    hf_logging.set_verbosity_error()
     with ExitStack() as opened:
         opened.callback(MetricsServer(settings.metrics_host, settings.metrics_port).stop)
         channels = [

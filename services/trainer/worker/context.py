@@ -56,8 +56,11 @@ class StageContext(Workbench):
         return records  # type: ignore[return-value]
 
     def report(self, step: int, total_steps: int, metrics: dict[str, float]) -> None:
-        """After `step` steps of `total_steps`; where the time went is added."""
-        self.attempt.report(Step(self.stage, step, total_steps, metrics | self.stopwatch.read()))
+        """After `step` steps of `total_steps`; where the time went since the last report is added."""
+        times = self.stopwatch.read()
+        if "tokens" in metrics:
+            times["tokens_per_second"] = metrics["tokens"] / times["seconds"]
+        self.attempt.report(Step(self.stage, step, total_steps, metrics | times))
 
     def restore(self) -> Checkpoint | None:
         """The checkpoint that this attempt goes on from, if it is one of this stage."""

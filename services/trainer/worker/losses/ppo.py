@@ -20,10 +20,15 @@ class PolicyTerms(NamedTuple):
     approx_kl: Tensor
 
 
+def cleared(values_BR: Tensor, mask_BR: Tensor) -> Tensor:
+    """0 on padding before anything is computed: NaN * 0 is NaN, and so is the gradient of a masked result."""
+    return values_BR.where(mask_BR, 0.0)
+
+
 def log_ratio(logprobs_BR: Tensor, old_logprobs_BR: Tensor, mask_BR: Tensor) -> Tensor:
-    """log(new / old) in fp32, clamped; 0 where the mask is off, whatever stands there (NaN * 0 would be NaN)."""
-    difference_BR = (logprobs_BR.float() - old_logprobs_BR.float()).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-    return difference_BR.where(mask_BR, 0.0)
+    """log(new / old) in fp32, clamped; 0 where the mask is off, whatever stands there."""
+    difference_BR = cleared(logprobs_BR, mask_BR).float() - cleared(old_logprobs_BR, mask_BR).float()
+    return difference_BR.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
 
 
 def importance_weights(old_logprobs_BR: Tensor, behaviour_logprobs_BR: Tensor, mask_BR: Tensor) -> Tensor:
@@ -42,17 +47,18 @@ def policy_terms(
     """The clipped surrogate, how many tokens it clipped, and the k3 estimate of KL(old, new)."""
     log_ratio_BR = log_ratio(logprobs_BR, old_logprobs_BR, mask_BR)
     ratio_BR = log_ratio_BR.exp()
+    advantages_BR, weights_BR = cleared(advantages_BR, mask_BR), cleared(weights_BR, mask_BR)
     plain_BR = -advantages_BR * ratio_BR
     clipped_BR = -advantages_BR * ratio_BR.clamp(1 - clip_range, 1 + clip_range)
-    loss_BR = (weights_BR * torch.maximum(plain_BR, clipped_BR)).where(mask_BR, 0.0)
+    loss_BR = weights_BR * torch.maximum(plain_BR, clipped_BR)
     approx_kl_BR = (ratio_BR - 1 - log_ratio_BR).detach()  # 0 where the mask is off
-    return PolicyTerms(loss_BR.sum(), ((clipped_BR > plain_BR) & mask_BR).sum(), approx_kl_BR.sum())
+    return PolicyTerms(loss_BR.sum(), (clipped_BR > plain_BR).sum(), approx_kl_BR.sum())
 
 
 def value_loss_sum(
     values_BR: Tensor, old_values_BR: Tensor, returns_BR: Tensor, mask_BR: Tensor, clip_range: float
 ) -> Tensor:
     """Sum over trainable tokens of 0.5 * max(squared error, squared error of the value clipped around its old one)."""
+    values_BR, old_values_BR, returns_BR = (cleared(x, mask_BR) for x in (values_BR, old_values_BR, returns_BR))
     clipped_BR = old_values_BR + (values_BR - old_values_BR).clamp(-clip_range, clip_range)
-    worst_BR = torch.maximum((values_BR - returns_BR) ** 2, (clipped_BR - returns_BR) ** 2)
-    return 0.5 * worst_BR.where(mask_BR, 0.0).sum()
+    return 0.5 * torch.maximum((values_BR - returns_BR) ** 2, (clipped_BR - returns_BR) ** 2).sum()

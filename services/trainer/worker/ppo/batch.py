@@ -32,8 +32,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the update learns from, right-padded BR tensors."""
+    """What the update learns from; BR tensors are right-padded."""
 
+    rewards_B: Tensor  # of whole responses: what is maximised, the KL penalty included
     advantages_BR: Tensor  # whitened
     returns_BR: Tensor
     weights_BR: Tensor  # truncated importance weights against the generator

@@ -20,6 +20,7 @@ def describe(batch: Batch, targets: Targets, rollouts: Sequence[Rollout]) -> dic
     values = {
         "reward": batch.scores_B.mean(),
         "raw_reward": torch.tensor(raw).mean(),
+        "objective": targets.rewards_B.mean(),
         "kl": kl_BR.sum(dim=1).mean(),
         "kl_per_token": kl_BR.sum() / lengths_B.sum(),
         "entropy": masked_mean(batch.entropy_BR, batch.mask_BR),
@@ -30,7 +31,11 @@ def describe(batch: Batch, targets: Targets, rollouts: Sequence[Rollout]) -> dic
     }
     quantiles = torch.quantile(batch.scores_B, torch.tensor(QUANTILES))
     values |= {f"reward_p{round(100 * share)}": value for share, value in zip(QUANTILES, quantiles)}
-    counts = {"samples": len(rollouts), "dropped_samples": len(rollouts) - len(batch.prompts)}
+    counts = {
+        "samples": len(rollouts),
+        "dropped_samples": len(rollouts) - len(batch.prompts),
+        "tokens": int(lengths_B.sum()),
+    }
     return {name: float(value) for name, value in values.items()} | counts
 
 

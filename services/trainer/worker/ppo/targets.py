@@ -16,7 +16,7 @@ def targets_of(batch: Batch, spec: PpoSpec, kl_coefficient: float) -> Targets:
     rewards_BR = shaped_rewards(scores_B, kl_BR, batch.mask_BR, kl_coefficient)
     advantages_BR, returns_BR = gae(rewards_BR, batch.values_BR, batch.mask_BR, spec.gamma, spec.gae_lambda)
     weights_BR = importance_weights(batch.logprobs_BR, batch.behaviour_logprobs_BR, batch.mask_BR)
-    return Targets(whiten(advantages_BR, batch.mask_BR), returns_BR, weights_BR)
+    return Targets(rewards_BR.sum(dim=1), whiten(advantages_BR, batch.mask_BR), returns_BR, weights_BR)
 
 
 def check_first_step(batch: Batch) -> None:
