@@ -64,6 +64,7 @@ class Script:
     requests: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     events: list[trainer_pb2.WatchRunResponse] = field(default_factory=list)
     break_watch_after: list[int] = field(default_factory=list)  # events, per call
+    ends_cleanly: bool = False  # a broken stream looks like one that is over
     logs: list[str] = field(default_factory=lambda: ["one\n", "two\n", "three\n"])
     break_logs_after: list[int] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)  # of the model that is there
@@ -284,7 +285,7 @@ class Trainer(TrainerServiceServicer):
     async def WatchRun(self, request, context):
         await self.script.begin("WatchRun", request, context)
         left = [event for event in self.script.events if event.event > request.after_event]
-        async for event in breaking(left, self.script.break_watch_after, context):
+        async for event in breaking(left, self.script.break_watch_after, context, self.script.ends_cleanly):
             yield event
 
     async def StreamLogs(self, request, context):
@@ -294,11 +295,13 @@ class Trainer(TrainerServiceServicer):
             yield text
 
 
-async def breaking(items: list[Any], break_after: list[int], context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+async def breaking(
+    items: list[Any], break_after: list[int], context: grpc.aio.ServicerContext, cleanly: bool = False
+) -> AsyncIterator[Any]:
     count = break_after.pop(0) if break_after else len(items)
     for item in items[:count]:
         yield item
-    if count < len(items):
+    if count < len(items) and not cleanly:
         await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
 
 

@@ -43,6 +43,14 @@ def test_all_problems_of_an_input_arrive(client: rlhf.Client, script: Script) ->
     ]
 
 
+def test_a_service_that_loads_is_told_from_one_that_is_away(client: rlhf.Client, script: Script) -> None:
+    script.faults["Generate"] = [raising(server.NotReady("sft is still loading", 30.0))]
+    with pytest.raises(rlhf.NotReadyError, match="still loading") as caught:
+        client.policy.generate("a", timeout=5)
+    assert caught.value.retry_after == 30.0
+    assert script.calls("Generate") == 1, "there is no time left at which to ask again"
+
+
 def test_a_service_that_is_not_there_is_named_with_what_to_do() -> None:
     address = f"127.0.0.1:{free_port()}"
     with rlhf.Client(trainer=address) as client, pytest.raises(rlhf.ConnectionFailedError) as caught:

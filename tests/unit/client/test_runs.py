@@ -53,6 +53,17 @@ def test_watch_goes_on_after_the_last_event_when_the_stream_breaks(client: rlhf.
     assert events[0].run.state == "queued"
 
 
+def test_a_stream_that_ends_before_the_run_does_is_taken_up_again(client: rlhf.Client, script: Script) -> None:
+    script.events, script.break_watch_after, script.ends_cleanly = make_events(), [3], True
+    assert [event.event for event in client.runs.watch("r1")] == [10, 11, 21, 22, 23, 90]
+
+
+def test_watching_from_the_last_event_of_a_run_that_ended_ends_too(client: rlhf.Client, script: Script) -> None:
+    script.events = make_events()
+    assert list(client.runs.watch("r1", after_event=90)) == []
+    assert script.calls("WatchRun") == 1
+
+
 async def test_watch_goes_on_for_asyncio_too(address: str, script: Script) -> None:
     script.events, script.break_watch_after = make_events(), [2]
     async with rlhf.AsyncClient(trainer=address) as client:
