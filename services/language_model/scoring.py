@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.language_model.chat import Message, encode_prompt, encode_response
 from services.language_model.log_probs import Ids, pad_right
+from services.language_model.tokens import is_encoder_tokenizer
 
 
 def is_encoder(model: PreTrainedModel) -> bool:
@@ -39,9 +40,9 @@ def encode_for_reward(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mes
     For decoders as the policy writes them: chat template, response, end-of-sequence token. For encoders the pair
     [CLS] prompt [SEP] response [SEP], segment ids left at 0; a lone user message is taken as it is.
     """
-    if tokenizer.cls_token_id is None or tokenizer.eos_token_id not in (None, tokenizer.sep_token_id):
-        return encode_prompt(tokenizer, messages) + encode_response(tokenizer, response)
-    return tokenizer(_plain_prompt(messages), response).input_ids
+    if is_encoder_tokenizer(tokenizer):
+        return tokenizer(_plain_prompt(messages), response).input_ids
+    return encode_prompt(tokenizer, messages) + encode_response(tokenizer, response)
 
 
 def _plain_prompt(messages: Sequence[Message]) -> str:

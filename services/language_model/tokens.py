@@ -25,18 +25,25 @@ def chat_template_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     return _sha256(str(tokenizer.chat_template or default_chat_template(tokenizer)))
 
 
+def is_encoder_tokenizer(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """[CLS] text [SEP], as BERT and its family have it, and no end-of-sequence token beside."""
+    return tokenizer.cls_token_id is not None and tokenizer.eos_token_id in (None, tokenizer.sep_token_id)
+
+
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
     """Give both, in place, a pad token that is not the end-of-sequence token, and a chat template where there is none.
 
     The pad token is an unused special token, else an added one whose rows in the input and output embeddings are the
-    mean of the others. Raises InvalidInput when the tokenizer names no end-of-sequence token.
+    mean of the others. An encoder's tokenizer gets no template. Raises InvalidInput when another names no
+    end-of-sequence token.
     """
-    if tokenizer.eos_token_id is None:
+    encoder = is_encoder_tokenizer(tokenizer)
+    if tokenizer.eos_token_id is None and not encoder:
         raise InvalidInput(Problem("tokenizer.eos_token", "none", "a token that ends a response"))
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": _spare_token(tokenizer, model) or PAD})
     _grow_embeddings(model, len(tokenizer))
-    if not tokenizer.chat_template:
+    if not tokenizer.chat_template and not encoder:
         tokenizer.chat_template = default_chat_template(tokenizer)
     for config in filter(None, (model.config, getattr(model, "generation_config", None))):
         config.bos_token_id = tokenizer.bos_token_id

@@ -8,7 +8,7 @@ from services.language_model.loading import load_causal, save
 from services.language_model.tokens import chat_template_digest, prepare_tokenizer, tokenizer_digest
 from services.runtime.errors import InvalidInput
 
-from .small_models import DECODERS, byte_level, causal
+from .small_models import DECODERS, bert, byte_level, causal, word_piece
 
 
 def test_digests_survive_saving_and_calls(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_spare_row_of_a_padded_vocabulary_is_enough() -> None:
     model = causal("llama")  # 300 rows
     tokenizer = byte_level()
     prepare_tokenizer(tokenizer, model)
-    assert tokenizer.pad_token_id == 290 - (290 - len(tokenizer)) - 1
+    assert tokenizer.pad_token_id == len(tokenizer) - 1 < 300
     assert model.get_input_embeddings().num_embeddings == 300
 
 
@@ -70,6 +70,14 @@ def test_good_tokenizer_stays_as_it_is() -> None:
     digests = tokenizer_digest(tokenizer), chat_template_digest(tokenizer)
     prepare_tokenizer(tokenizer, causal("llama"))
     assert (tokenizer_digest(tokenizer), chat_template_digest(tokenizer)) == digests
+
+
+def test_encoder_s_tokenizer_has_all_it_needs() -> None:
+    tokenizer, model = word_piece(), bert()
+    prepare_tokenizer(tokenizer, model)
+    assert tokenizer.chat_template is None
+    assert tokenizer.pad_token == "[PAD]"
+    assert model.get_input_embeddings().num_embeddings == 300
 
 
 def test_tokenizer_without_an_end_is_refused() -> None:
