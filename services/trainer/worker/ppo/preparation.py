@@ -37,12 +37,13 @@ class Ppo:
 
     def checkpoint(self, step: int) -> Checkpoint:
         tensors = {"policy": self.learner.policy.tensors(), "value": self.learner.value.tensors()}
-        return Checkpoint(step, tensors, {"kl_coefficient": self.controller.coefficient})
+        return Checkpoint(step, tensors, {"kl_coefficient": self.controller.coefficient, "used": self.ledger.used})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.learner.policy.load(checkpoint.tensors["policy"])
         self.learner.value.load(checkpoint.tensors["value"])
         self.controller.coefficient = checkpoint.state["kl_coefficient"]
+        self.ledger.used = checkpoint.state["used"]
         self.step = checkpoint.step
         # The same bytes under this attempt's id: rollouts persisted under the other id are known by the digest.
         self.publisher.publish(self.step)

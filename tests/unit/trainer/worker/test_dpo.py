@@ -9,9 +9,14 @@ from services.trainer.worker.encoding import Example
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons
 
-PAIRS = [
-    Pair(Example([3, 5 + i % 20, 4], [6] * (1 + i % 3) + [2]), Example([3, 5 + i % 20, 4], [7, 2])) for i in range(70)
-]
+
+
+def pair(i: int) -> Pair:
+    prompt = [3, 5 + i % 20, 4]
+    return Pair(Example(prompt, [6] * (1 + i % 3) + [2]), Example(prompt, [7, 2]))
+
+
+PAIRS = [pair(i) for i in range(70)]
 
 
 def test_the_chosen_answer_becomes_likelier_than_the_rejected_one(world: SmallWorld) -> None:
@@ -30,8 +35,7 @@ def test_the_reference_is_the_policy_before_training() -> None:
     model = small_world.policy()
     reference = reference_log_probs(model, PAIRS, 0)
     for index in (0, 33, 69):
-        pair = PAIRS[index]
-        alone = pair_log_probs(model, [pair], 0)
+        alone = pair_log_probs(model, [PAIRS[index]], 0)
         assert reference[index].tolist() == pytest.approx(alone.tolist(), abs=1e-4)
     terms = list(batch_losses(model, PAIRS, reference, 0.1, 0, micro_batch_size=16)(list(range(70))))
     assert sum(metrics["loss"] for _, metrics in terms) == pytest.approx(0.6931, abs=1e-4)

@@ -43,7 +43,7 @@ def test_the_loss_covers_the_response_and_its_end_alone() -> None:
 
 
 def test_micro_batches_change_the_memory_and_not_the_gradient() -> None:
-    examples = [Example([3, 5 + i % 3, 4], list(range(6, 7 + i)) + [2]) for i in range(6)]
+    examples = [Example([3, 5 + i % 3, 4], [*range(6, 7 + i), 2]) for i in range(6)]
     gradients = []
     for size in (0, 2):
         model = small_world.policy()

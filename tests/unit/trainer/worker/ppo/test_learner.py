@@ -124,7 +124,7 @@ def test_incomplete_experience_never_reaches_the_update() -> None:
     with pytest.raises(AssertionError):
         learner().measure([replace(rollouts[0], score=None), *rollouts[1:]])
     with pytest.raises(AssertionError):
-        learner().measure([replace(rollouts[0], log_probs=rollouts[0].log_probs[:-1] + [0.0, 0.0]), *rollouts[1:]])
+        learner().measure([replace(rollouts[0], log_probs=[*rollouts[0].log_probs, 0.0]), *rollouts[1:]])
 
 
 def test_two_updates_from_one_state_are_bit_equal() -> None:
