@@ -1,8 +1,8 @@
 """What a model folder that somebody brings is, found out in a process of its own.
 
 So the control plane holds no torch, and a folder that brings its reader down takes nothing with it. Run as
-`python -m services.trainer.inspection FOLDER`: prints one JSON object, {"facts": …} or {"problems": […]}. Weights are not
-loaded, since they may be larger than the control plane's memory.
+`python -m services.trainer.inspection FOLDER`: prints one JSON object, {"facts": …} or {"problems": […]}. Weights are
+not loaded, since they may be larger than the control plane's memory.
 """
 
 import json

@@ -86,7 +86,10 @@ class Runs:
         Attempt(self.store, record.id, 1).write_base(attempts.Base())
         specs.write_spec(self.store, record.id, spec)
         write_record(self.store, record)
-        return self._runs.setdefault(record.id, Run(record, spec))
+        run = self._runs[record.id] = Run(record, spec)
+        run.events = EventLog(run.stages)
+        run.events.add_transition(record.last)
+        return run
 
     async def enter(self, run: Run, state: RunState, reason: str = "", **changes: Any) -> None:
         """A new state of the current attempt. The caller holds the run's lock."""
@@ -97,16 +100,14 @@ class Runs:
         old = run.record.attempt
         base = await asyncio.to_thread(attempts.next_base, self.store, run.record.id, old, run.stages)
         await asyncio.to_thread(Attempt(self.store, run.record.id, old + 1).write_base, base)
-        await self.open_events(run)
-        assert run.events is not None
+        run.events = await self.open_events(run)
         run.events.supersede(base)
         await self._enter(run, Transition(old + 1, RunState.QUEUED, reason, time.time()), changes)
 
     async def save(self, run: Run, **changes: Any) -> None:
         """Something about the run other than its state. The caller holds the run's lock."""
-        record = run.record.replace(**changes)
-        await asyncio.to_thread(write_record, self.store, record)
-        run.record = record
+        await asyncio.to_thread(write_record, self.store, run.record.replace(**changes))
+        run.record = run.record.replace(**changes)  # steps may have come in meanwhile
 
     async def refresh_outcomes(self, run: Run) -> None:
         record = run.record
@@ -144,11 +145,8 @@ class Runs:
             run.record = run.record.replace(progress=progress)
 
     async def open_events(self, run: Run) -> EventLog:
-        """Of a run that has ended, for one watcher; of one under way, the log that goes on."""
-        log = run.events or await asyncio.to_thread(rebuild, self.store, run.record, run.stages)
-        if not run.record.state.ended:
-            run.events = run.events or log
-        return run.events or log
+        """Of a run under way, the log that goes on; of one that has ended, a log for this caller alone."""
+        return run.events or await asyncio.to_thread(rebuild, self.store, run.record, run.stages)
 
     async def _enter(self, run: Run, transition: Transition, changes: dict[str, Any]) -> None:
         log = await self.open_events(run)

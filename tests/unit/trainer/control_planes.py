@@ -35,6 +35,7 @@ REWARD = {"architectures": ["LlamaForSequenceClassification"], "max_position_emb
 
 @dataclass
 class Stubs:
+    address: str
     runs: Any  # async stubs; the generated ones are typed for sync use
     workers: Any
     catalog: Any
@@ -115,15 +116,18 @@ async def control_plane(
     """Over the storage in `folder`, which another control plane may have filled before."""
     chosen = settings(folder, **changes)
     trainer = Trainer(chosen, launch or partial(launcher, plan or {}))
-    async with running("trainer", chosen, trainer.register, trainer.admission) as address:
-        async with trainer.supervised(address), connected(str(address)) as stubs:
-            yield stubs
+    async with (
+        running("trainer", chosen, trainer.register, trainer.admission) as address,
+        trainer.supervised(address),
+        connected(str(address)) as stubs,
+    ):
+        yield stubs
 
 
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Stubs]:
     async with grpc.aio.insecure_channel(address) as channel:
-        yield Stubs(TrainerServiceStub(channel), WorkerServiceStub(channel), CatalogServiceStub(channel))
+        yield Stubs(address, TrainerServiceStub(channel), WorkerServiceStub(channel), CatalogServiceStub(channel))
 
 
 def violations(error: Any) -> dict[str, str]:

@@ -31,6 +31,7 @@ DEFAULTS = {
     "signal": "SIGKILL",
     "die_at": 0,
     "silent_at": 0,
+    "fail_at": 0,
 }
 
 
@@ -55,6 +56,8 @@ class FaultyWorker:
                 self.step(stage, step)
                 if self.stop:
                     return attempts.STOPPED
+                if step == self.plan["fail_at"]:
+                    return attempts.FAILED
             self.attempt.write_outcome(StageOutcome(stage, "made", "1.4-00000000", "d" * 64, {"loss": 0.5}))
         return attempts.FAILED if "error" in self.plan else attempts.SUCCEEDED
 

@@ -1,0 +1,80 @@
+import pytest
+from rlhf.v1 import trainer_pb2 as pb
+
+from services.runtime.errors import InvalidInput, NotFound
+from services.storage.location import open_store
+from services.trainer import specs
+from services.trainer.recipes import MissingEos, Optimization, PipelineSpec, PpoSpec, SftSpec
+from tests.unit.trainer.control_planes import pipeline
+
+PPO = {"policy_model": "sft", "reward_model": "judge", "prompts": "prompts"}
+
+
+def ppo(**fields) -> PpoSpec:
+    stage = specs.decode(pb.RunSpec(name="x", ppo=pb.PpoSpec(**PPO, **fields))).stage
+    assert isinstance(stage, PpoSpec)
+    return stage
+
+
+def test_what_is_not_set_is_the_recipes_default() -> None:
+    assert ppo() == PpoSpec(**PPO)
+
+
+def test_an_optional_zero_is_a_choice_and_another_zero_is_none() -> None:
+    chosen = ppo(kl_coefficient=0.0, gamma=0.0, clip_range=0.0)
+    assert (chosen.kl_coefficient, chosen.gamma) == (0.0, 0.0)
+    assert chosen.clip_range == PpoSpec.clip_range
+
+
+def test_each_stage_has_its_own_defaults_inside_optimization() -> None:
+    spec = specs.decode(pb.RunSpec(sft=pb.SftSpec(base_model="b", optimization=pb.Optimization(batch_size=4))))
+    assert isinstance(spec.stage, SftSpec)
+    assert spec.stage.optimization == Optimization(
+        learning_rate=SftSpec.optimization.learning_rate, epochs=SftSpec.optimization.epochs, batch_size=4
+    )
+
+
+def test_a_number_means_what_somebody_wrote() -> None:
+    """The wire has 32-bit floats: 0.05 would come out as 0.05000000074505806."""
+    assert ppo(kl_coefficient=0.05).kl_coefficient == 0.05
+
+
+def test_an_enum_becomes_a_word() -> None:
+    assert ppo(missing_eos=pb.MISSING_EOS_REWARD_SUBTRACT).missing_eos is MissingEos.SUBTRACT
+
+
+def test_an_unknown_enum_value_is_refused() -> None:
+    message = pb.RunSpec(ppo=pb.PpoSpec(**PPO))
+    message.ppo.missing_eos = 7  # type: ignore[assignment]
+    with pytest.raises(InvalidInput, match="missing_eos: got 7, expected one of replace, subtract"):
+        specs.decode(message)
+
+
+def test_a_spec_without_a_stage_names_the_stages_there_are() -> None:
+    with pytest.raises(InvalidInput, match=r"spec\.stage: got nothing, expected one of sft, reward_model, ppo"):
+        specs.decode(pb.RunSpec(name="x"))
+
+
+def test_a_pipeline_stage_without_a_kind_is_named() -> None:
+    message = pb.RunSpec(pipeline=pb.PipelineSpec(stages=[pb.PipelineStage(name="empty")]))
+    with pytest.raises(InvalidInput, match=r"spec\.pipeline\.stages\[0\]\.stage: got nothing"):
+        specs.decode(message)
+
+
+def test_a_spec_survives_storage_with_every_default_written_out(tmp_path) -> None:
+    message = pipeline(
+        first=pb.SftSpec(base_model="base", dataset="demos"),
+        then=pb.PpoSpec(**PPO, kl_coefficient=0.0, missing_eos=pb.MISSING_EOS_REWARD_SUBTRACT),
+    )
+    message.seed, message.deterministic = 2**40, True
+    spec, store = specs.decode(message), open_store(str(tmp_path))
+    specs.write_spec(store, "run-1", spec)
+    assert specs.read_spec(store, "run-1") == spec
+    assert isinstance(spec.stage, PipelineSpec)
+    assert [name for name, _ in spec.stages()] == ["first", "then"]
+    assert specs.encode(spec).pipeline.stages[1].ppo.clip_range == pytest.approx(0.2)
+
+
+def test_a_missing_spec_is_not_found(tmp_path) -> None:
+    with pytest.raises(NotFound, match="no run 'run-9'"):
+        specs.read_spec(open_store(str(tmp_path)), "run-9")
