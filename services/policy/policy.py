@@ -1,5 +1,6 @@
 """Samples responses, and says which weights made each."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -63,7 +64,7 @@ class Policy:
     async def _admitted(self, call: GenerateCall) -> AsyncIterator[tuple[Version, list[Request], EngineLoop]]:
         """A lease on the version for the whole of the call, so that one set of weights makes every token."""
         async with self.pool.acquire(call.model, call.acceptable_versions) as resident:
-            requests = engine_requests(call, resident.model, self._settings)
+            requests = await asyncio.to_thread(engine_requests, call, resident.model, self._settings)
             tokens = sum(len(request.prompt_ids) + request.params.max_new_tokens for request in requests)
             loop = resident.model.loop
             with self._admission.admitted(tokens):

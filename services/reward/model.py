@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from services.language_model.chat import Message, encode_response
+from services.language_model.chat import encode_response
 from services.language_model.loading import load_reward, load_tokenizer
 from services.language_model.scoring import encode_for_reward, is_encoder
 from services.runtime.errors import InvalidInput, Problem
@@ -23,8 +23,7 @@ class ScoreItem:
 
     @property
     def holds_ids(self) -> bool:
-        prompt_is_ids = bool(self.prompt) and not isinstance(self.prompt[0], Message)
-        return prompt_is_ids or not isinstance(self.response, str)
+        return isinstance(self.prompt, list) or isinstance(self.response, list)
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class RewardModel(Loaded):
     def encode(self, item: ScoreItem) -> Encoded:
         """Raises InvalidInput naming the field that this model cannot take."""
         prompt = prompt_ids(self, item.prompt, item.prompt_field)
-        if not item.holds_ids:
-            return self._fit(encode_for_reward(self.tokenizer, item.prompt, item.response), item)  # type: ignore
+        if isinstance(item.prompt, tuple) and isinstance(item.response, str):
+            return self._fit(encode_for_reward(self.tokenizer, item.prompt, item.response), item)
         if self.encoder:
             raise InvalidInput(Problem(item.response_field, "token ids", "texts: this reward model is an encoder"))
         return self._fit(prompt + self._response_ids(item), item)

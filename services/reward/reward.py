@@ -1,5 +1,6 @@
 """Scores (prompt, response) items with one reward model or an ensemble."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -50,7 +51,7 @@ class Reward:
         async with AsyncExitStack() as leases:
             members = [await leases.enter_async_context(self._pool.acquire(model)) for model in models]
             check_digest(members, items, tokenizer_digest)
-            encoded = [encode_all(member.model, items) for member in members]
+            encoded = [await asyncio.to_thread(encode_all, member.model, items) for member in members]
             rows = [
                 await self._ask(member, of_member, deterministic)
                 for member, of_member in zip(members, encoded, strict=True)

@@ -6,7 +6,6 @@ from rlhf.v1 import lifecycle_pb2 as pb
 from rlhf.v1 import lifecycle_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
-from services.runtime.errors import as_service_error
 from services.serving.pool import ModelPool
 from services.serving.resident import ModelState, Resident
 
@@ -45,6 +44,6 @@ def write_resident(resident: Resident) -> pb.LoadedModel:
     return pb.LoadedModel(
         model_version=ModelVersion(model=version.model, version=version.version, digest=version.digest),
         state=STATES[resident.state],
-        error=as_service_error(resident.error).message if resident.error else "",
+        error=resident.error.message if resident.error else "",
         memory_bytes=resident.memory_bytes,
     )

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from services.runtime.errors import Conflict, InvalidInput, NotFound, NotReady, Problem
+from services.runtime.errors import Conflict, InvalidInput, NotFound, NotReady, Problem, as_service_error
 from services.serving.resident import ModelState, Resident
 from services.serving.resolver import Resolver
 from services.storage.models import ModelStore, Version
@@ -141,8 +141,9 @@ class ModelPool(Generic[T]):
             loaded = await asyncio.to_thread(self._read, resident.version, weights)
             resident.ready(loaded, loaded.memory_bytes)
         except Exception as error:
-            log.exception("%s did not load", resident.version)
-            resident.fail(error)
+            failure = as_service_error(error)
+            log.warning("%s did not load: %s", resident.version, failure.message)
+            resident.fail(failure)
         else:
             log.info("%s loaded in %.2f s", resident.version, time.monotonic() - started)
         self._released.set()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
+from services.runtime.errors import ServiceError
 from services.storage.models import Version
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class Resident(Generic[T]):
     swappable: bool  # a training version: the next one of the same name takes over its memory
     state: ModelState = ModelState.LOADING
     loaded: T | None = None
-    error: Exception | None = None
+    error: ServiceError | None = None
     memory_bytes: int = 0
     leases: int = 0
     last_used: float = field(default_factory=time.monotonic)
@@ -58,7 +59,7 @@ class Resident(Generic[T]):
         self.last_used = time.monotonic()
         self.settled.set()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: ServiceError) -> None:
         self.loaded, self.memory_bytes, self.state, self.error = None, 0, ModelState.FAILED, error
         self.last_used = time.monotonic()
         self.settled.set()

@@ -205,7 +205,7 @@ async def test_overload_is_refused_quickly_with_a_hint(shelf) -> None:
         started = time.monotonic()
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await stub.Generate(ask([5], samples_per_prompt=2, sampling=LONG))
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.0
         assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert 0 < retry_after(error.value) <= 30
         assert len((await admitted[0]).rollouts) == 7
@@ -215,16 +215,16 @@ async def test_overload_is_refused_quickly_with_a_hint(shelf) -> None:
 @pytest.mark.parametrize("deterministic", [False, True])
 async def test_a_passed_deadline_frees_the_slots(shelf, deterministic: bool) -> None:
     registry = CollectorRegistry()
-    request = ask([5], samples_per_prompt=16, sampling=LONG, deterministic=deterministic)
-    async with channel_to(register, settings(shelf), registry) as channel:
+    request = ask([5], samples_per_prompt=64, sampling=LONG, deterministic=deterministic)
+    async with channel_to(register, settings(shelf, max_slots=1), registry) as channel:  # ten seconds of work
         stub = PolicyServiceStub(channel)
         await stub.Generate(ask([5]))
-        call = stub.Generate(request, timeout=0.15)
+        call = stub.Generate(request, timeout=0.5)
         await until(lambda: running(registry) > 0)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await call
         assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await until(lambda: running(registry) == 0, seconds=1.0)
+        await until(lambda: running(registry) == 0, seconds=2.0)
         assert len((await stub.Generate(ask([5]))).rollouts) == 1
 
 

@@ -125,6 +125,29 @@ async def outcome(call) -> object:
         return error, time.monotonic()
 
 
+async def test_a_model_that_is_still_loading_asks_the_caller_to_retry(shelf) -> None:
+    async with channel_to(register, settings(shelf, load_wait_seconds=0.0)) as channel:
+        stub = ReferenceServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError, match="still loading") as error:
+            await stub.LogProbs(request(*sequences(1)))
+        assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+        await asyncio.sleep(retry_after(error.value))
+        assert len((await stub.LogProbs(request(*sequences(1)))).sequences) == 1
+
+
+async def test_a_passed_deadline_gives_its_place_in_the_queue_back(shelf) -> None:
+    registry = CollectorRegistry()
+    long = request(*[pb.TokenSequence(prompt_ids=[3] * 100, response_ids=[3] * 100)] * 256)
+    async with channel_to(register, settings(shelf, batch_tokens=1000, queue_tokens=60_000), registry) as channel:
+        stub = ReferenceServiceStub(channel)
+        await stub.LogProbs(request(*sequences(1)))
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await stub.LogProbs(long, timeout=0.05)
+        assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert len((await stub.LogProbs(request(*sequences(200)))).sequences) == 200
+    assert registry.get_sample_value("rlhf_reference_num_requests_running") == 0
+
+
 async def test_metrics_count_what_was_answered(shelf) -> None:
     registry = CollectorRegistry()
     async with channel_to(register, settings(shelf), registry) as channel:
