@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from services.runtime.errors import Conflict
 from services.trainer.worker.experience import Rollout
+from services.trainer.worker.ppo.advantages import MIN_WHITENING_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class Targets:
 def pad_floats(rows: Sequence[Sequence[float]]) -> Tensor:
     """float32, shape BR, right-padded with 0."""
     return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
+
+
+def require_enough(usable: Sequence[Rollout], rollouts: Sequence[Rollout]) -> None:
+    """Raises Conflict where too few samples have a score, with the first reason why."""
+    if len(usable) < MIN_WHITENING_SAMPLES:
+        reason = next((rollout.score_error for rollout in rollouts if rollout.score_error), "there are no more")
+        raise Conflict(
+            f"{len(usable)} of {len(rollouts)} samples have a score, an update needs {MIN_WHITENING_SAMPLES}: {reason}"
+        )
 
 
 def require_complete(rollouts: Sequence[Rollout]) -> None:

@@ -6,6 +6,7 @@ from services.trainer.worker.batches import stream
 from services.trainer.worker.collector import collect
 from services.trainer.worker.context import StageContext
 from services.trainer.worker.experience import Rollout, SamplingPlan
+from services.trainer.worker.ppo.batch import require_enough
 from services.trainer.worker.ppo.metrics import describe
 from services.trainer.worker.ppo.preparation import Ppo, prepare
 from services.trainer.worker.ppo.targets import check_first_step, targets_of
@@ -18,6 +19,7 @@ def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
         context.check()
         rollouts = experience(context, spec, ppo, step)
         usable = ppo.ledger.record(step, rollouts, ppo.publisher.acceptable)
+        require_enough(usable, rollouts)
         with context.stopwatch.part("advantage"):
             batch = ppo.learner.measure(usable)
             targets = targets_of(batch, spec, ppo.controller.coefficient)
