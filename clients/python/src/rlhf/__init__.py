@@ -30,7 +30,8 @@ from rlhf.models import Model
 from rlhf.policy import Piece, Rollout
 from rlhf.reference import LogProbs
 from rlhf.reward import RankedResponse, Score
-from rlhf.runs import AsyncRunHandle, Run, RunHandle, StageResult, StepEvent
+from rlhf.run import Run, StageResult, StepEvent
+from rlhf.runs import AsyncRunHandle, RunHandle
 from rlhf.specs import Dpo, Evaluate, Pipeline, Ppo, RewardModel, Sft, Spec
 from rlhf.versions import ModelVersion
 

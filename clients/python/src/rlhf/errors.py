@@ -10,7 +10,7 @@ from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
 if TYPE_CHECKING:
-    from rlhf.runs import Run
+    from rlhf.run import Run
 
 
 class RlhfError(Exception):

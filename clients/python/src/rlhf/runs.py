@@ -1,164 +1,16 @@
-"""Runs: training that a worker does, watched from here."""
+"""Runs: training that a worker does, started and steered from here."""
 
 import uuid
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from rlhf.calls import Async, Fold, Steps, Stream, Sync, Unary, method, streaming
 from rlhf.errors import DeadlineError, RunFailedError
+from rlhf.run import Run, StepEvent, run_from, update
+from rlhf.run_streams import Outcome, logs, watch
 from rlhf.specs import Spec, run_spec
 from rlhf.v1 import trainer_pb2
-from rlhf.versions import ModelVersion, version_from
 from rlhf.wires import AsyncWire, SyncWire
-
-STATES = {
-    trainer_pb2.RUN_STATE_QUEUED: "queued",
-    trainer_pb2.RUN_STATE_RUNNING: "running",
-    trainer_pb2.RUN_STATE_SUCCEEDED: "succeeded",
-    trainer_pb2.RUN_STATE_FAILED: "failed",
-    trainer_pb2.RUN_STATE_CANCELLED: "cancelled",
-}
-FINAL_STATES = ("succeeded", "failed", "cancelled")
-# How long a watcher puts up with a control plane that is away, where no timeout says otherwise.
-PATIENCE_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """What a finished stage left: its model (None for an evaluation) and its last metrics."""
-
-    stage: str
-    model: ModelVersion | None
-    metrics: dict[str, float]
-
-
-@dataclass
-class Run:
-    """A run as it was when last heard of. `attempt` counts from 1, `stage` and `step` are under way."""
-
-    id: str
-    name: str
-    state: str
-    reason: str
-    attempt: int
-    stage: str
-    step: int
-    total_steps: int
-    created_at: datetime
-    finished_at: datetime | None
-    results: dict[str, StageResult]
-
-    @property
-    def done(self) -> bool:
-        return self.state in FINAL_STATES
-
-
-@dataclass(frozen=True)
-class StepEvent:
-    """A step that was made, or, where `metrics` is empty, a change of the run's state."""
-
-    event: int
-    run: Run
-    stage: str
-    step: int
-    total_steps: int
-    metrics: dict[str, float]
-
-
-def run_from(message: trainer_pb2.Run) -> Run:
-    return Run(
-        id=message.id,
-        name=message.spec.name,
-        state=STATES.get(message.state, "unknown"),
-        reason=message.reason,
-        attempt=message.attempt,
-        stage=message.stage,
-        step=message.step,
-        total_steps=message.total_steps,
-        created_at=message.created_at.ToDatetime(UTC),
-        finished_at=message.finished_at.ToDatetime(UTC) if message.HasField("finished_at") else None,
-        results={result.stage: _result_from(result) for result in message.results},
-    )
-
-
-def _result_from(message: trainer_pb2.StageResult) -> StageResult:
-    version = version_from(message.model_version) if message.HasField("model_version") else None
-    return StageResult(message.stage, version, dict(message.metrics))
-
-
-def event_from(message: trainer_pb2.WatchRunResponse) -> StepEvent:
-    step = message.step if message.HasField("step") else message.run
-    metrics = dict(message.step.metrics)
-    return StepEvent(message.event, run_from(message.run), step.stage, step.step, step.total_steps, metrics)
-
-
-class WatchPosition:
-    """Goes on after the last event that arrived."""
-
-    resumable = True
-    complete = False
-
-    def __init__(self, run_id: str, after_event: int) -> None:
-        self.run_id, self.event = run_id, after_event
-
-    def request(self) -> trainer_pb2.WatchRunRequest:
-        self.complete = self.event > 0  # nothing more after an event: the run ended with it
-        return trainer_pb2.WatchRunRequest(run_id=self.run_id, after_event=self.event)
-
-    def read(self, response: trainer_pb2.WatchRunResponse) -> StepEvent:
-        event = event_from(response)
-        self.event, self.complete = event.event, event.run.done
-        return event
-
-
-class LogPosition:
-    """The service sends logs from their beginning; what was read before a break is passed over."""
-
-    resumable = True
-    complete = True
-
-    def __init__(self, run_id: str, follow: bool) -> None:
-        self.run_id, self.follow, self.handed_on, self.received = run_id, follow, 0, 0
-
-    def request(self) -> trainer_pb2.StreamLogsRequest:
-        self.received = 0
-        return trainer_pb2.StreamLogsRequest(run_id=self.run_id, follow=self.follow)
-
-    def read(self, response: trainer_pb2.StreamLogsResponse) -> str | None:
-        fresh = response.text[max(0, self.handed_on - self.received) :]
-        self.received += len(response.text)
-        self.handed_on = max(self.handed_on, self.received)
-        return fresh or None
-
-
-class Outcome:
-    """Keeps a run up to date until it ends."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
-    def accept(self, item: StepEvent) -> None:
-        update(self.run, item.run)
-
-    def result(self) -> Run:
-        return self.run
-
-    def close(self) -> None:
-        pass
-
-
-def update(run: Run, fresh: Run) -> Run:
-    vars(run).update(vars(fresh))
-    return run
-
-
-def watch(run_id: str, after_event: int, timeout: float | None) -> Stream[StepEvent]:
-    return Stream("WatchRun", WatchPosition(run_id, after_event), timeout, timeout or PATIENCE_SECONDS)
-
-
-def logs(run_id: str, follow: bool, timeout: float | None) -> Stream[str]:
-    return Stream("StreamLogs", LogPosition(run_id, follow), timeout, timeout or PATIENCE_SECONDS)
 
 
 def _get(run_id: str, timeout: float = 30.0) -> Unary[Run]:

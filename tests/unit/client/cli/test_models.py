@@ -30,3 +30,10 @@ def test_upload_import_promote_rollback(cli, script: Script, tmp_path: Path) -> 
     assert script.requests["ImportModel"][0].source == "hf://owner/name"
     assert cli("models", "promote", "mine@1", "policy/default").stdout == "policy/default is now sft@1.3-aa\n"
     assert cli("models", "rollback", "policy/default").stdout == "policy/default is now sft@1.3-aa\n"
+
+
+def test_a_place_that_cannot_be_written_is_told_without_a_traceback(cli, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = cli("models", "download", "sft", tmp_path / "file" / "home", exit_code=1)
+    assert result.stderr.startswith("error: ")
+    assert str(tmp_path / "file") in result.stderr

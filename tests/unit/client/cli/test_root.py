@@ -88,3 +88,9 @@ def test_a_message_with_brackets_and_braces_is_printed_as_it_is(cli, script: Scr
 def test_json_is_all_there_is_on_stdout(cli, script: Script) -> None:
     (run,) = json.loads(cli("runs", "list", "--json").stdout)
     assert (run["id"], run["results"]["sft"]["model"]["version"]) == ("r1", "1.3-aa")
+
+
+def test_json_stays_json_when_a_metric_is_no_number(cli, script: Script) -> None:
+    script.run.results[0].metrics["explained_variance"] = float("nan")
+    shown = json.loads(cli("runs", "show", "r1", "--json").stdout, parse_constant=pytest.fail)
+    assert shown["results"]["sft"]["metrics"] == {"loss": 0.5, "explained_variance": None}

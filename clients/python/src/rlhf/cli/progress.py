@@ -16,7 +16,8 @@ from rich.progress import (
 
 from rlhf.calls import Progress as ProgressCallback
 from rlhf.cli.output import notes, size
-from rlhf.runs import Run, RunHandle, StepEvent
+from rlhf.run import Run, StepEvent
+from rlhf.runs import RunHandle
 
 # Shown beside a bar, where a stage reports them.
 SHOWN_METRICS = ("loss", "accuracy", "reward", "score", "kl")

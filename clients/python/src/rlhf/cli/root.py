@@ -25,6 +25,8 @@ NEXT_STEPS: dict[type[RlhfError], str] = {
     ConflictError: "`rlhf runs show RUN` tells the state it is in.",
 }
 
+FILE_ERRORS = (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError)
+
 
 class Commands(TyperGroup):
     """One clear message instead of a traceback, where the error is one that we expect."""
@@ -32,12 +34,12 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except RlhfError as error:
+        except (RlhfError, *FILE_ERRORS) as error:
             report(error)
             raise typer.Exit(1) from None
 
 
-def report(error: RlhfError) -> None:
+def report(error: Exception) -> None:
     problems = error.problems if isinstance(error, InvalidInputError) else ()
     notes.print("[red]error:[/]", "\n  ".join(map(_plain, problems or [error])), highlight=False)
     for kind, text in NEXT_STEPS.items():

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from rlhf.cli.output import Json, moment, show, show_table, to_json
-from rlhf.cli.progress import metrics_text, show_events
-from rlhf.cli.train import conclude, summary
+from rlhf.cli.progress import show_events
+from rlhf.cli.train import conclude, result_line, summary
 from rlhf.client import Client
-from rlhf.runs import Run
+from rlhf.run import Run
 
 app = typer.Typer(no_args_is_help=True, help="See and steer runs.")
 
@@ -86,6 +86,4 @@ def where(run: Run) -> str:
 def details(run: Run) -> str:
     lines = [f"{run.id}  {run.name}  {run.state}  attempt {run.attempt}  {where(run)}".rstrip()]
     lines += [f"reason: {run.reason}"] if run.reason else []
-    for result in run.results.values():
-        lines.append(f"{result.stage}: {result.model or 'no model'}  {metrics_text(result.metrics)}".rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(result_line, run.results.values())])

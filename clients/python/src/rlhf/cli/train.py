@@ -8,12 +8,15 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from rlhf.cli.output import Json, notes, show
-from rlhf.cli.progress import follow
+from rlhf.cli.progress import follow, metrics_text
 from rlhf.client import Client
-from rlhf.runs import Run, RunHandle
+from rlhf.run import Run, StageResult
+from rlhf.runs import RunHandle
 from rlhf.specs import Dpo, Ppo, RewardModel, Sft, Spec
 
 app = typer.Typer(no_args_is_help=True, help="Train one stage: sft, reward, ppo or dpo.")
+
+POLICY_STAGES = ("sft", "dpo", "ppo")
 
 Name = Annotated[str, typer.Option(help="name of the resulting model")]
 Seed = Annotated[int, typer.Option(help="of everything that is random")]
@@ -76,12 +79,15 @@ def conclude(run: RunHandle, wait: bool, as_json: bool) -> None:
 
 
 def summary(run: Run) -> str:
-    models = [f"{result.stage}: {result.model}" for result in run.results.values() if result.model]
-    lines = [f"run {run.id} {run.state}", *models]
-    if models:
-        last = list(run.results.values())[-1].model
-        lines.append(f"`rlhf models download {last}` brings it home; `rlhf chat --model {last}` talks to it.")
+    lines = [f"run {run.id} {run.state}", *map(result_line, run.results.values())]
+    if policies := [result.model for result in run.results.values() if result.stage in POLICY_STAGES and result.model]:
+        best = policies[-1]
+        lines.append(f"`rlhf models download {best}` brings it home; `rlhf chat --model {best}` talks to it.")
     return "\n".join(lines)
+
+
+def result_line(result: StageResult) -> str:
+    return f"{result.stage}: {result.model or 'no model'}  {metrics_text(result.metrics)}".rstrip()
 
 
 for _name, _spec in {"sft": Sft, "reward": RewardModel, "ppo": Ppo, "dpo": Dpo}.items():
