@@ -18,8 +18,12 @@ class ServingMetrics:
 
     def __init__(self, service: str, items: str, registry: CollectorRegistry = REGISTRY):
         prefix = f"rlhf_{service}_"
-        self.running = Gauge(f"{prefix}num_requests_running", "Requests being computed", registry=registry)
-        self.waiting = Gauge(f"{prefix}num_requests_waiting", "Admitted requests that wait", registry=registry)
+        self.running = Gauge(
+            f"{prefix}num_requests_running", "Requests (policy: sequences) being computed", registry=registry
+        )
+        self.waiting = Gauge(
+            f"{prefix}num_requests_waiting", "Admitted requests (policy: sequences) that wait", registry=registry
+        )
         self.prompt_tokens = Counter(f"{prefix}prompt_tokens", "Tokens that came in", registry=registry)
         self.batch_size = Histogram(
             f"{prefix}batch_size", "Sequences per forward pass", buckets=SIZES, registry=registry

@@ -145,6 +145,24 @@ async def test_each_acceptable_version_answers_with_its_own_weights(shelf) -> No
     assert in_memory.rollouts[0].model_version.version in {v.version for v in versions}
 
 
+async def test_a_version_with_another_tokenizer_is_not_swapped_in_place(shelf) -> None:
+    other = byte_level(pad_token="<s>")
+    other.chat_template = "{{ messages[0].content }}"
+    versions = [shelf.publish("run-2", causal("llama"), tokenizer, i) for i, tokenizer in enumerate((TOKENIZER, other))]
+    texts = []
+    async with channel_to(register, settings(shelf)) as channel:
+        for version in versions:
+            request = pb.GenerateRequest(
+                model="run-2",
+                acceptable_versions=[version.version],
+                prompts=[Prompt(text="The cat?")],
+                sampling=Sampling(max_new_tokens=1),
+            )
+            (rollout,) = (await PolicyServiceStub(channel).Generate(request)).rollouts
+            texts.append(TOKENIZER.decode(rollout.prompt_ids))
+    assert texts == ["Human: The cat?\n\nAssistant:\n", "The cat?"]
+
+
 async def test_an_alias_answers_beside_a_training_model(shelf) -> None:
     first = shelf.publish("chat", causal("llama", seed=8), TOKENIZER, 1)
     second = shelf.publish("chat", causal("llama", seed=9), TOKENIZER, 2)
