@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import rlhf
 import torch
+from rlhf.cli import app
 from transformers import AutoModelForCausalLM
+from typer.testing import CliRunner
 
 from services.language_model.loading import save
 from services.local import Services
@@ -28,14 +30,18 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    folder = tmp_path_factory.mktemp("sdk")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    folder = tmp_path_factory.mktemp("services")
+    with Services(storage=str(folder / "storage"), folder=folder / "logs") as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def work(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    folder = tmp_path_factory.mktemp("models")
     save(causal("llama"), byte_level(), folder / "policy")
     save(reward("llama", seed=1), byte_level(), folder / "reward")
-    with (
-        Services(storage=str(folder / "storage"), folder=folder / "services") as services,
-        rlhf.Client(**services.addresses) as client,
-    ):
+    with rlhf.Client(**services.addresses) as client:
         policy = client.models.upload(folder / "policy", name="tiny")
         judge = client.models.upload(folder / "reward", name="judge")
         yield Workplace(client, policy, judge, folder / "policy")
@@ -120,6 +126,29 @@ def test_a_run_ends_with_a_model_that_answers(work: Workplace, tmp_path: Path) -
     (rollout,) = work.client.policy.generate(PROMPT, model=result.model, max_new_tokens=2)
     assert rollout.model_version == result.model
     assert "".join(run.logs()).strip()
+
+
+def test_the_command_line_trains_on_own_files(work: Workplace, services: Services, tmp_path: Path) -> None:
+    prompts = [f"Question {i}?" for i in range(8)]
+    files = {
+        "demonstrations": [{"prompt": p, "completion": "Yes."} for p in prompts],
+        "comparisons": [{"prompt": p, "chosen": "Yes.", "rejected": "No."} for p in prompts],
+        "prompts": [{"prompt": p} for p in prompts],
+    }
+    arguments = ["--base", str(work.folder), "--name", "team", "--dpo", "--json"]
+    for kind, rows in files.items():
+        (tmp_path / f"{kind}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        arguments += [f"--{kind}", str(tmp_path / f"{kind}.jsonl")]
+    for setting in ("sft.epochs=1", "ppo.steps=1", "ppo.prompts_per_step=8", "ppo.max_new_tokens=4"):
+        arguments += ["--set", setting]
+    where = [text for name, address in services.addresses.items() for text in (f"--{name}", address)]
+    result = CliRunner().invoke(app, [*where, "pipeline", *arguments])
+    assert result.exit_code == 0, result.output
+    run = json.loads(result.stdout)
+    assert run["state"] == "succeeded"
+    assert list(run["results"]) == ["sft", "reward_model", "ppo", "dpo"]
+    home = work.client.models.download("team-ppo", tmp_path / "home")
+    assert AutoModelForCausalLM.from_pretrained(home).config.model_type == "llama"
 
 
 def test_errors_name_the_field_and_what_there_is(work: Workplace, tmp_path: Path) -> None:
