@@ -1,4 +1,4 @@
-"""`make acceptance`: the recipe as it stands, once on seeds 0, 1 and 2 with the negative controls, and in a second world.
+"""`make acceptance`: the recipe once on seeds 0, 1 and 2, with the negative controls, and in a second world.
 
 Writes build/acceptance/acceptance.json and .md, which the tables in docs/results.md come from.
 """

@@ -40,10 +40,12 @@ def _lowered(difference: Effect) -> bool:
     return difference.high < 0.0
 
 
-def _ppo(road: Road, name: str, expected: Callable[[Effect], bool], reward: str = "", **settings: float) -> dict:
+def _ppo(
+    road: Road, name: str, expected: Callable[[Effect], bool], reward: str = "", learning_rate: float | None = None
+) -> dict:
     spec = rlhf.Ppo(
         policy_model=road.models["sft"], reward_model=reward or road.models["reward"], prompts="prompts",
-        steps=road.plan.ppo_steps, max_new_tokens=road.plan.max_new_tokens, **settings,
+        steps=road.plan.ppo_steps, max_new_tokens=road.plan.max_new_tokens, learning_rate=learning_rate,
     )  # fmt: skip
     return _judge(road, road.train(f"control-ppo-{name}", spec), expected)
 

@@ -1,6 +1,6 @@
 """Writes examples/: small files in the formats that people bring, for the README and first tries.
 
-    python -m services.simulator.examples [FOLDER]
+python -m services.simulator.examples [FOLDER]
 """
 
 import json

@@ -1,6 +1,6 @@
 """Trains the tiny base model from the background text alone; the same machine gives the same bytes.
 
-    python -m services.simulator.base_model [--out FOLDER]
+python -m services.simulator.base_model [--out FOLDER]
 """
 
 import argparse
@@ -70,8 +70,8 @@ def config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         max_position_embeddings=256,
         tie_word_embeddings=True,
         bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=SPECIAL.index(END),
+        pad_token_id=SPECIAL.index(PAD),
     )
 
 
