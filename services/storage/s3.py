@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import urllib3
@@ -28,8 +29,8 @@ from services.storage.object_store import (
 
 PART_BYTES = 16 << 20  # of uploads in parts and of ranged reads
 CONNECTIONS = 8
-TIMEOUT = urllib3.Timeout(connect=3.0, read=60.0)
-RETRY = urllib3.Retry(total=4, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
+TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)  # the first one also bounds each write of a request
+RETRY = urllib3.Retry(4, connect=1, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
 MISSING = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -46,7 +47,7 @@ def open_s3(url: SplitResult) -> "S3":
         credentials=EnvAWSProvider(),
         secure=endpoint.scheme == "https",
         region=region,
-        http_client=urllib3.PoolManager(timeout=TIMEOUT, retries=RETRY, maxsize=CONNECTIONS),
+        http_client=XmlConnections(timeout=TIMEOUT, retries=RETRY, maxsize=CONNECTIONS),
     )
     store = S3(client, url.netloc, url.path.strip("/"))
     store.check()
@@ -63,6 +64,16 @@ def _problems(url: SplitResult, endpoint: SplitResult, unknown: dict[str, str]) 
     for name in CREDENTIALS:
         if not os.environ.get(name):
             yield Problem(name, "an unset environment variable", "the credentials of the S3 server")
+
+
+class XmlConnections(urllib3.PoolManager):
+    """Some servers label their errors text/xml; minio reads none but application/xml."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:
+        response = super().urlopen(method, url, redirect, **options)
+        if response.headers.get("content-type", "").startswith("text/xml"):
+            response.headers["content-type"] = "application/xml"
+        return response
 
 
 class S3:

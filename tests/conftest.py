@@ -1,0 +1,77 @@
+"""What tests of several packages share."""
+
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class S3Server:
+    endpoint: str
+    access_key: str
+    secret_key: str
+    folder: Path  # a bucket is a folder in it
+
+    def make_bucket(self) -> str:
+        """The URL that opens it, for whoever has the credentials in the environment."""
+        bucket = f"bucket-{uuid.uuid4().hex[:8]}"
+        (self.folder / bucket).mkdir()
+        return f"s3://{bucket}?endpoint={self.endpoint}"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server on a port of its own."""
+    folder, address = tmp_path_factory.mktemp("s3"), f"127.0.0.1:{free_port()}"
+    server = S3Server(f"http://{address}", "test-key", "test-secret-value", folder)
+    process = start_rclone(server, address)
+    try:
+        wait_until(lambda: accepts(address), seconds=20)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def start_rclone(server: S3Server, address: str) -> subprocess.Popen:
+    rclone = Path(sys.executable).with_name("rclone")
+    keys = f"{server.access_key},{server.secret_key}"
+    command = [rclone, "serve", "s3", "--addr", address, "--auth-key", keys, server.folder]
+    with (server.folder.parent / "rclone.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new, empty bucket; the credentials are in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    return s3_server.make_bucket()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def accepts(address: str) -> bool:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"nothing after {seconds} s"
+        time.sleep(0.05)
