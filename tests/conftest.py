@@ -1,50 +1,62 @@
-"""What tests of several packages share."""
+"""What tests of several packages share, and that no test is left out where all tools are there."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from minio import Minio
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, pytest.TestReport]:
+    """REQUIRE_TOOLS=1 makes a skip a failure: whoever sets it has installed what skips name."""
+    report = yield
+    if os.environ.get("REQUIRE_TOOLS") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        _, _, reason = report.longrepr
+        report.outcome, report.longrepr = "failed", f"REQUIRE_TOOLS=1 allows no skip; {reason}"
+    return report
 
 
 @dataclass(frozen=True)
 class S3Server:
-    endpoint: str
+    address: str
     access_key: str
     secret_key: str
-    folder: Path  # a bucket is a folder in it
 
     def make_bucket(self) -> str:
         """The URL that opens it, for whoever has the credentials in the environment."""
         bucket = f"bucket-{uuid.uuid4().hex[:8]}"
-        (self.folder / bucket).mkdir()
-        return f"s3://{bucket}?endpoint={self.endpoint}"
+        client = Minio(self.address, self.access_key, self.secret_key, secure=False, region="us-east-1")
+        client.make_bucket(bucket)
+        return f"s3://{bucket}?endpoint=http://{self.address}"
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server on a port of its own."""
-    folder, address = tmp_path_factory.mktemp("s3"), f"127.0.0.1:{free_port()}"
-    server = S3Server(f"http://{address}", "test-key", "test-secret-value", folder)
-    process = start_rclone(server, address)
+    server = S3Server(f"127.0.0.1:{free_port()}", "test-key", "test-secret-value")
+    process = start_rclone(server, tmp_path_factory.mktemp("s3"))
     try:
-        wait_until(lambda: accepts(address), seconds=20)
+        wait_until(lambda: accepts(server.address), seconds=20)
         yield server
     finally:
         process.terminate()
         process.wait(10)
 
 
-def start_rclone(server: S3Server, address: str) -> subprocess.Popen:
+def start_rclone(server: S3Server, folder: Path) -> subprocess.Popen:
     rclone = Path(sys.executable).with_name("rclone")
     keys = f"{server.access_key},{server.secret_key}"
-    command = [rclone, "serve", "s3", "--addr", address, "--auth-key", keys, server.folder]
-    with (server.folder.parent / "rclone.log").open("wb") as log:
+    command = [rclone, "serve", "s3", "--addr", server.address, "--auth-key", keys, folder]
+    with (folder.parent / "rclone.log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
 
