@@ -177,7 +177,9 @@ def outcomes(store: ObjectStore, run_id: str, attempt: int, stages: list[str]) -
         for name in remaining:
             if name not in found and (outcome := current.outcome(name)):
                 found[name] = outcome
-        remaining = stages[: stages.index(base.stage)] if base.stage else []
+        # `stages` may end before the stage that an ancestor went on from.
+        reached = remaining.index(base.stage) if base.stage in remaining else len(remaining)
+        remaining = remaining[:reached] if base.stage else []
     return {name: found[name] for name in stages if name in found}
 
 

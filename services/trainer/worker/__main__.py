@@ -12,7 +12,7 @@ import torch
 from transformers.utils import logging as hf_logging
 
 from services.runtime.channels import open_channel
-from services.runtime.errors import ServiceError
+from services.runtime.errors import InvalidInput, ServiceError
 from services.runtime.metrics import MetricsServer
 from services.runtime.process import configure_logging
 from services.runtime.settings import load_settings
@@ -28,7 +28,7 @@ from services.trainer.worker.progress import Progress
 from services.trainer.worker.rollouts import Channels, ServiceCollector
 from services.trainer.worker.settings import WorkerSettings
 
-OK, FAILED = 0, 1
+OK, FAILED, BAD_SETTINGS = 0, 1, 2
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,14 @@ def describe(error: Exception) -> str:
     return error.message if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
 
 
+def settings_or_exit() -> WorkerSettings:
+    try:
+        return load_settings(WorkerSettings, "RLHF_WORKER_", sys.argv[1:], os.environ)
+    except InvalidInput as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        sys.exit(BAD_SETTINGS)
+
+
 if __name__ == "__main__":
-    worker_settings = load_settings(WorkerSettings, "RLHF_WORKER_", sys.argv[1:], os.environ)
     configure_logging(as_json=False)
-    sys.exit(main(worker_settings))
+    sys.exit(main(settings_or_exit()))

@@ -13,6 +13,7 @@ from services.trainer.attempts import Attempt, Status, Step
 
 HEARTBEAT_SECONDS = 5.0
 FLUSH_SECONDS = 2.0  # how long a step's metrics may wait for storage
+DRAIN_SECONDS = 2.0  # at the end, for steps that are not delivered yet
 MAX_UNSENT = 1000  # steps; what does not fit is still in storage
 
 Send = Callable[[Step | None], bool]  # None: a heartbeat; True comes back when the attempt has to stop
@@ -40,6 +41,7 @@ class LiveAttempt:
         self._stop_reason = ""
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._ended = threading.Event()
+        self._last_send = 0.0
 
     def __enter__(self) -> "LiveAttempt":
         self._write_status()
@@ -47,6 +49,7 @@ class LiveAttempt:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._last_send = time.monotonic() + DRAIN_SECONDS
         self._ended.set()
         self._enqueue(None)
         self._thread.join()
@@ -94,7 +97,7 @@ class LiveAttempt:
 
     def _beat(self) -> None:
         written = time.monotonic()
-        while not (self._ended.is_set() and self._unsent.empty()):
+        while not self._ended.is_set() or (not self._unsent.empty() and time.monotonic() < self._last_send):
             if self._send(self._next_unsent()):
                 self.stop("the control plane asked for it")
             if time.monotonic() - written > HEARTBEAT_SECONDS and not self._ended.is_set():

@@ -26,6 +26,7 @@ WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, g
 PROMPTS_PER_CALL = 64
 ITEMS_PER_CALL = 256
 CALLS_AT_ONCE = 4  # spread over the replicas
+EMPTY = "the response is an empty text"
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -76,9 +77,12 @@ class ServiceCollector:
             self._count("Score", len(answer.scores))
             return [read_score(score) for score in answer.scores]
 
-        write = write_ids if reward.takes_ids else write_text
-        items = [write(prompt, rollout) for prompt, rollout in zip(prompts, rollouts, strict=True)]
-        return _in_parts(ask, items, ITEMS_PER_CALL)
+        if reward.takes_ids:
+            return _in_parts(ask, [write_ids(rollout) for rollout in rollouts], ITEMS_PER_CALL)
+        # An immediate end-of-sequence token is a response as ids; as text it is nothing, and the service refuses that.
+        texts = [write_text(p, r) for p, r in zip(prompts, rollouts, strict=True) if r.text]
+        scores = iter(_in_parts(ask, texts, ITEMS_PER_CALL))
+        return [next(scores) if rollout.text else Score(None, None, EMPTY) for rollout in rollouts]
 
     def reference_log_probs(
         self, reference: Version, rollouts: Sequence[Rollout], temperature: float, deterministic: bool
@@ -155,7 +159,7 @@ def read_rollout(rollout: types.Rollout, place: int, prompts: Sequence[Prompt]) 
     )
 
 
-def write_ids(prompt: Prompt, rollout: Rollout) -> reward_pb2.ScoreItem:
+def write_ids(rollout: Rollout) -> reward_pb2.ScoreItem:
     return reward_pb2.ScoreItem(
         prompt=types.Prompt(token_ids=types.TokenIds(ids=rollout.prompt_ids)),
         response=types.Response(token_ids=types.TokenIds(ids=rollout.response_ids)),

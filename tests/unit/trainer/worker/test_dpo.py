@@ -10,7 +10,6 @@ from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons
 
 
-
 def pair(i: int) -> Pair:
     prompt = [3, 5 + i % 20, 4]
     return Pair(Example(prompt, [6] * (1 + i % 3) + [2]), Example(prompt, [7, 2]))

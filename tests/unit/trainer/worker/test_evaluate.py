@@ -1,7 +1,7 @@
 import pytest
 
 from services.trainer import attempts
-from services.trainer.recipes import EvaluateSpec
+from services.trainer.recipes import EvaluateSpec, RunSpec
 from services.trainer.worker import evaluate
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.direct_collector import DirectCollector
@@ -44,12 +44,8 @@ def test_prompts_that_leave_no_room_are_counted(world: SmallWorld) -> None:
 def test_the_collector_counts_what_the_ledger_holds(world: SmallWorld) -> None:
     policy = str(world.publish("p", small_world.policy()))
     collector = DirectCollector(world.models)
-    from services.trainer.recipes import RunSpec
-
-    world.run(
-        RunSpec("e", EvaluateSpec(policy, world.put("prompts", prompts(10)), policy, max_new_tokens=4)),
-        collector=collector,
-    )
+    spec = EvaluateSpec(policy, world.put("prompts", prompts(10)), policy, max_new_tokens=4)
+    world.run(RunSpec("e", spec), collector=collector)
     ledger = attempts.read_json(world.store, "runs/run-1/attempts/1/rollouts/evaluate/00000000.json")
     assert ledger["calls"] == collector.calls == {"Generate": 1, "LogProbs": 1}
     assert ledger["items"] == {"Generate": 10, "LogProbs": 10}

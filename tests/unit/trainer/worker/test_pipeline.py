@@ -18,10 +18,8 @@ from services.trainer.recipes import (
 )
 from services.trainer.worker import checkpoints, supervised
 from services.trainer.worker.attempt import Stopped
-from services.trainer.worker.context import StageContext
 from services.trainer.worker.ledger import Ledger
 from services.trainer.worker.pipeline import resolved
-from services.trainer.worker.ppo.learner import Learner
 from services.trainer.worker.ppo.publisher import WeightPublisher
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.direct_collector import DirectCollector
@@ -120,10 +118,11 @@ def test_persisted_rollouts_are_used_instead_of_new_ones(world: SmallWorld) -> N
             world.run(spec, collector=first)
     assert first.calls["Generate"] == 4
     world.run(spec, number=2, collector=second)
-    # From the checkpoint after step 2: step 3 is replayed; step 4 too, as redoing step 3 gave the same bytes; then 5 and
-    # the evaluation.
-    assert second.calls["Generate"] == 2
-    ledgers = [attempts.read_json(world.store, f"runs/run-1/attempts/2/rollouts/ppo/{step:08d}.json") for step in (2, 3)]
+    # From the checkpoint after step 2: step 3 is replayed, and step 4 too, as redoing step 3 gave the same bytes.
+    assert second.calls["Generate"] == 2, "step 5 and the evaluation"
+    ledgers = [
+        attempts.read_json(world.store, f"runs/run-1/attempts/2/rollouts/ppo/{step:08d}.json") for step in (2, 3)
+    ]
     old = [attempts.read_json(world.store, f"runs/run-1/attempts/1/rollouts/ppo/{step:08d}.json") for step in (2, 3)]
     assert [ledger["rollouts"] for ledger in ledgers] == [ledger["rollouts"] for ledger in old]
 
@@ -163,7 +162,10 @@ def test_a_superseded_attempt_publishes_nothing_more(world: SmallWorld, monkeypa
 
 
 def test_a_stage_is_given_the_versions_that_earlier_ones_made() -> None:
-    outcomes = {"sft": StageOutcome("sft", "mine-sft", "1.6-abc", "d"), "rm": StageOutcome("rm", "mine-rm", "1.4-x", "e")}
+    outcomes = {
+        "sft": StageOutcome("sft", "mine-sft", "1.6-abc", "d"),
+        "rm": StageOutcome("rm", "mine-rm", "1.4-x", "e"),
+    }
     spec = resolved(PpoSpec("stage:sft", "stage:rm", "prompts"), outcomes)
     assert isinstance(spec, PpoSpec)
     assert (spec.policy_model, spec.reward_model, spec.prompts) == ("mine-sft@1.6-abc", "mine-rm@1.4-x", "prompts")
