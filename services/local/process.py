@@ -49,12 +49,12 @@ class ServiceProcess:
     def start(self) -> None:
         """Returns at once; see `wait_until_healthy`. The log of an earlier start is kept."""
         port, metrics_port = self._ports
-        flags = ["--port", str(port), "--metrics-port", str(metrics_port), *self._arguments]
+        flags = ["--port", str(port), "--metrics-port", str(metrics_port), "--stop-with-parent", *self._arguments]
         with self.log.open("ab") as out:
             self._log_start = out.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}", *flags],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closed by the end of this process, also by SIGKILL: no service outlives it
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"},
@@ -84,6 +84,8 @@ class ServiceProcess:
         assert self._process is not None, f"{self.name} was not started"
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
+            assert self._process.stdin is not None
+            self._process.stdin.close()
         return not self.running
 
     def stop(self, seconds: float) -> None:

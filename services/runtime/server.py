@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ async def serve(
     admission: Admission | None = None,
     alongside: Alongside | None = None,
 ) -> None:
-    """Runs until SIGTERM or SIGINT, then drains.
+    """Runs until SIGTERM or SIGINT, or the parent's end where settings say so, then drains.
 
     Prints `listening on HOST:PORT metrics HOST:PORT` once calls are accepted, so that a parent learns the ports.
     `alongside` is entered once the address is known and left while calls are still answered.
@@ -64,10 +65,23 @@ async def serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    if settings.stop_with_parent:
+        _set_at_end_of_stdin(stopping)
     async with running(name, settings, register, admission) as address, (alongside or nullcontext)(address):
         print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
         await stopping.wait()
         log.info("%s stops", name)
+
+
+def _set_at_end_of_stdin(stopping: asyncio.Event) -> None:
+    """Nobody writes to it: it becomes readable when its other end is gone, however the parent ended."""
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(sys.stdin)
+        stopping.set()
+
+    loop.add_reader(sys.stdin, ended)
 
 
 @asynccontextmanager

@@ -46,6 +46,7 @@ class ServerSettings(Settings):
     max_message_mib: int = 64
     threads: int = 1
     log_json: bool = False
+    stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
 
     def problems(self) -> Iterator[Problem]:
         for name in ("port", "metrics_port"):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from rlhf.v1.trainer_pb2_grpc import TrainerServiceStub
 
 from services.local import FIXED_PORTS, Services
 from services.local.process import ServiceProcess, StartFailed, check_health
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,22 @@ def test_stop_ends_every_process_also_one_that_hangs(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGSTOP)
     process.stop(0.5)
     assert not process.running
+
+
+def test_no_service_outlives_its_parent_however_that_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from services.local.process import ServiceProcess\n"
+        "folder = Path(sys.argv[1])\n"
+        "process = ServiceProcess('trainer', ['--storage', str(folder / 'storage')], 0, 0, folder / 'trainer.log')\n"
+        "process.start(); process.wait_until_healthy(time.monotonic() + 60)\n"
+        "print(process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        service = psutil.Process(int(parent.stdout.readline()))
+        assert service.is_running()
+        parent.kill()
+    assert psutil.wait_procs([service], timeout=30)[1] == [], "the trainer lives on"
 
 
 def test_fixed_ports_are_those_that_clients_look_at() -> None:

@@ -35,13 +35,18 @@ def installed(module: str) -> Iterator[Any]:
         raise RlhfError(str(error)) from error
 
 
+def end_in_order_on_sigterm() -> None:
+    """As Ctrl-C does: services and workers are stopped, the trainer first, and nothing is left running."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def up(
     storage: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix?endpoint=…")] = "build/storage",
     logs: Annotated[Path, typer.Option(help="folder for the services' logs")] = Path("build/services"),
     as_json: Json = False,
 ) -> None:
     """Start all services on this machine, until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left running
+    end_in_order_on_sigterm()
     with (
         contextlib.suppress(KeyboardInterrupt),
         installed("services.local") as local,
@@ -61,6 +66,7 @@ def quickstart(
     as_json: Json = False,
 ) -> None:
     """Walk the whole road on this machine: SFT, comparisons, reward model, PPO and DPO, and a report."""
+    end_in_order_on_sigterm()
     with installed("services.quickstart") as module:
         # People read the story on stdout; with --json it is machines that do.
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
