@@ -22,7 +22,7 @@ from services.storage.models import ModelStore
 from tests.benchmarks import models, workload
 from tests.benchmarks.measurement import Result, Target, alternate
 
-ITEMS = 512
+ITEMS = 256
 PER_CALL = 16
 CLIENTS = 8  # calls in flight
 BATCH = 32
