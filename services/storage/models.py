@@ -32,7 +32,7 @@ class Version:
 
 
 class ModelStore:
-    """Only the control plane calls `promote`, `rollback` and `prune`."""
+    """Only the control plane calls `promote` and `rollback`; the worker prunes what it published for training."""
 
     def __init__(self, store: ObjectStore, cache: Path, cache_bytes: int = 20 << 30) -> None:
         self._store, self._aliases = store, Aliases(store)

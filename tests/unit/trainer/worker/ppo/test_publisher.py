@@ -1,0 +1,55 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.storage.models import Version
+from services.trainer.attempts import Attempt, Base
+from services.trainer.worker import context
+from services.trainer.worker.attempt import LiveAttempt
+from services.trainer.worker.context import StageContext
+from services.trainer.worker.ppo import publisher
+from services.trainer.worker.ppo.publisher import KEPT_VERSIONS, WeightPublisher
+from tests.unit.trainer.worker import small_world
+from tests.unit.trainer.worker.small_world import SmallWorld
+
+BYTES = 1000
+
+
+@pytest.fixture
+def weights(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> WeightPublisher:
+    """Of a run whose versions are a file each: 500 real models would take a while."""
+    written = iter(range(10_000))
+
+    def save(model: Any, tokenizer: Any, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(next(written).to_bytes(BYTES))
+
+    monkeypatch.setattr(context, "save", save)
+    objects = Attempt(world.store, world.run_id, 1)
+    objects.write_base(Base())
+    bench = world.bench(LiveAttempt(objects))
+    stage = StageContext(**vars(bench), stage="ppo", result_name="mine", seed=0, deterministic=False)
+    start = world.publish("base", small_world.policy())
+    return WeightPublisher(stage, small_world.policy(), small_world.tokenizer(), 2, [start])
+
+
+def stored(world: SmallWorld) -> int:
+    return sum(info.size for info in world.store.list("models/run-1-ppo/") if info.key.endswith(".safetensors"))
+
+
+def test_500_steps_leave_the_room_of_a_few(
+    world: SmallWorld, weights: WeightPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "GRACE_SECONDS", 0.0)
+    for step in range(1, 501):
+        weights.publish(step)
+        assert stored(world) <= KEPT_VERSIONS * BYTES
+    assert [version.version.split("-")[0] for version in weights.acceptable] == ["1.500", "1.499", "1.498"]
+    for version in weights.acceptable:
+        assert world.models.fetch(version).exists()
+    assert world.models.versions("base"), "what the run did not publish is not the run's to delete"
+
+
+def test_versions_that_a_replica_may_be_fetching_stay(world: SmallWorld, weights: WeightPublisher) -> None:
+    made: list[Version] = [weights.publish(step) for step in range(1, 11)]
+    assert {version.version for version in world.models.versions("run-1-ppo")} == {version.version for version in made}
