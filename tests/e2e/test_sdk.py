@@ -2,22 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import rlhf
 import torch
-from rlhf.cli import app
 from transformers import AutoModelForCausalLM
-from typer.testing import CliRunner
+from typer.testing import Result
 
 from services.language_model.loading import save
-from services.local import Services
 from tests.unit.language_model.small_models import byte_level, causal, reward
 
-torch.set_num_threads(1)
+pytestmark = pytest.mark.timeout(900)
+
 PROMPT = "How do I boil an egg?"
 
 
@@ -30,21 +29,13 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    folder = tmp_path_factory.mktemp("services")
-    with Services(storage=str(folder / "storage"), folder=folder / "logs") as services:
-        yield services
-
-
-@pytest.fixture(scope="module")
-def work(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+def work(client: rlhf.Client, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     folder = tmp_path_factory.mktemp("models")
     save(causal("llama"), byte_level(), folder / "policy")
     save(reward("llama", seed=1), byte_level(), folder / "reward")
-    with rlhf.Client(**services.addresses) as client:
-        policy = client.models.upload(folder / "policy", name="tiny")
-        judge = client.models.upload(folder / "reward", name="judge")
-        yield Workplace(client, policy, judge, folder / "policy")
+    policy = client.models.upload(folder / "policy", name="tiny")
+    judge = client.models.upload(folder / "reward", name="judge")
+    return Workplace(client, policy, judge, folder / "policy")
 
 
 def test_a_model_comes_home_as_it_was_sent(work: Workplace, tmp_path: Path) -> None:
@@ -128,7 +119,7 @@ def test_a_run_ends_with_a_model_that_answers(work: Workplace, tmp_path: Path) -
     assert "".join(run.logs()).strip()
 
 
-def test_the_command_line_trains_on_own_files(work: Workplace, services: Services, tmp_path: Path) -> None:
+def test_the_command_line_trains_on_own_files(work: Workplace, cli: Callable[..., Result], tmp_path: Path) -> None:
     prompts = [f"Question {i}?" for i in range(8)]
     files = {
         "demonstrations": [{"prompt": p, "completion": "Yes."} for p in prompts],
@@ -141,8 +132,7 @@ def test_the_command_line_trains_on_own_files(work: Workplace, services: Service
         arguments += [f"--{kind}", str(tmp_path / f"{kind}.jsonl")]
     for setting in ("sft.epochs=1", "ppo.steps=1", "ppo.prompts_per_step=8", "ppo.max_new_tokens=4"):
         arguments += ["--set", setting]
-    where = [text for name, address in services.addresses.items() for text in (f"--{name}", address)]
-    result = CliRunner().invoke(app, [*where, "pipeline", *arguments])
+    result = cli("pipeline", *arguments)
     assert result.exit_code == 0, result.output
     run = json.loads(result.stdout)
     assert run["state"] == "succeeded"
