@@ -73,7 +73,7 @@ def bad_findings(result: ReadResult) -> Iterator[Finding]:
     """Bad rows, grouped by what is wrong with them."""
     groups: dict[str, list[str]] = {}
     for row in result.bad:
-        groups.setdefault(f"{row.field} is not {row.expected}", []).append(row.where)
+        groups.setdefault(f"{row.field}: expected {row.expected}", []).append(row.where)
     for problem, places in groups.items():
         yield Finding(problem, len(places), tuple(places[:MAX_PLACES]), bad=True)
 

@@ -7,14 +7,20 @@ from services.data.records import Record, RecordType
 
 
 def parse(fields: Fields) -> list[Record]:
-    prompt = as_prompt("prompt", fields["prompt"])
-    chosen, rejected = ((prompt, as_answer(name, fields[name])) for name in ("chosen", "rejected"))
+    prompt = as_prompt("messages", fields["messages"])
+    chosen, rejected = (
+        (prompt, as_answer(name, fields[name])) for name in ("preferred_output", "non_preferred_output")
+    )
     return [comparison(chosen, rejected, fields)]
 
 
 FORMAT = Format(
     name="OpenAI preference",
     record_type=RecordType.COMPARISON,
-    columns={"prompt": ("input.messages",), "chosen": ("preferred_output",), "rejected": ("non_preferred_output",)},
+    columns={
+        "messages": ("input.messages",),
+        "preferred_output": ("preferred_output",),
+        "non_preferred_output": ("non_preferred_output",),
+    },
     parse=parse,
 )

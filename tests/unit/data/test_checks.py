@@ -30,10 +30,10 @@ def test_a_clean_file_has_no_findings_and_three_samples(jsonl) -> None:
 def test_bad_rows_are_findings(jsonl) -> None:
     path = jsonl(pair("p", "a", "b"), pair("p", "a", "a"), pair("p", "", "b"), pair("q", "c", "c"))
     found = by_check(check(path))
-    assert found["rejected is not an answer other than the chosen one"] == Finding(
-        "rejected is not an answer other than the chosen one", 2, (f"{path}:2", f"{path}:4"), bad=True
+    assert found["rejected: expected an answer other than the chosen one"] == Finding(
+        "rejected: expected an answer other than the chosen one", 2, (f"{path}:2", f"{path}:4"), bad=True
     )
-    assert found["chosen is not a text that is not empty"].count == 1
+    assert found["chosen: expected a text that is not empty"].count == 1
 
 
 def test_contradictory_and_duplicate_pairs(jsonl) -> None:

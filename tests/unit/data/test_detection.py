@@ -30,6 +30,7 @@ def test_map_names_the_columns_and_is_shown(jsonl) -> None:
     result = read(jsonl(row), {"prompt": "question", "chosen": "answer_a", "rejected": "answer_b"})
     assert result.mapping == {"prompt": "question", "chosen": "answer_a", "rejected": "answer_b"}
     assert result.records[0].chosen == "a"
+    assert result.detected_format == "prompt-chosen-rejected (strings)"
 
 
 def test_map_reaches_inside_an_object(jsonl) -> None:

@@ -66,7 +66,7 @@ def test_openai_preference(jsonl) -> None:
     }
     result = read(jsonl(row))
     assert result.detected_format == "OpenAI preference"
-    assert result.mapping["prompt"] == "input.messages"
+    assert result.mapping["messages"] == "input.messages"
     assert result.records == [Comparison(PROMPT, "In Piedmont.", "In Spain.")]
 
 
