@@ -12,7 +12,7 @@ import safetensors.torch
 from services.quickstart.judging import answer, questions
 from services.quickstart.material import LabelledPair, write_comparisons
 from services.quickstart.road import Road
-from services.simulator.evaluation import PER_FAMILY, Effect, effect
+from services.simulator.evaluation import Effect, effect
 
 # AdamW moves a weight by about the learning rate: this much rounds away in fp32, and 0 means "the recipe's default".
 NO_LEARNING_RATE = 1e-12
@@ -85,7 +85,7 @@ def _inverted(pair: LabelledPair) -> LabelledPair:
 
 
 def _judge(road: Road, model: str, expected: Callable[[Effect], bool]) -> dict:
-    pool = questions(road.world, PER_FAMILY)["held_out"]
+    pool = questions(road.world)["held_out"]
     size = (road.plan.evaluation_samples, road.plan.max_new_tokens)
     sft, control = (
         answer(road.client, road.world, asked, road.models["sft"], pool, *size) for asked in (road.models["sft"], model)

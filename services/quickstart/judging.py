@@ -7,7 +7,7 @@ from rlhf import Client
 
 from services.quickstart.material import LabelledPair, sample
 from services.simulator.cases import Case
-from services.simulator.evaluation import Judged
+from services.simulator.evaluation import PER_FAMILY, Judged
 from services.simulator.gold import GoldJudge
 from services.simulator.raters import RaterPanel, bayes_ceiling
 from services.simulator.splits import Split, cases, spread
@@ -27,8 +27,8 @@ class Answers:
     summary: dict[str, float]
 
 
-def questions(world: World, per_family: int) -> dict[Split, list[Case]]:
-    return {split: spread(cases(world, split), per_family, seed=0) for split in SPLITS}
+def questions(world: World) -> dict[Split, list[Case]]:
+    return {split: spread(cases(world, split), PER_FAMILY[split], seed=0) for split in SPLITS}
 
 
 def answer(client: Client, world: World, model: str, reference: str, pool: list[Case], samples: int, tokens: int):

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rlhf import RunHandle
 
 # What is worth seeing of a step, in order; whichever of them the stage reports.
-SHOWN = ("loss", "accuracy", "reward_mean", "kl_mean", "entropy", "response_length_mean")
+SHOWN = ("loss", "accuracy", "reward", "kl", "entropy", "response_length")
 
 
 @dataclass

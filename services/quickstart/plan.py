@@ -13,6 +13,6 @@ class Plan:
     max_new_tokens: int = 72
 
 
-FULL = Plan(demonstrations=3000, comparisons=4000, held_out_pairs=1000, ppo_steps=None, evaluation_samples=4)
+FULL = Plan(demonstrations=6000, comparisons=4000, held_out_pairs=1000, ppo_steps=None, evaluation_samples=4)
 # Enough to see that every part works; too little to learn from.
 SMALL = Plan(demonstrations=256, comparisons=128, held_out_pairs=64, ppo_steps=2, evaluation_samples=1)

@@ -15,7 +15,7 @@ from services.quickstart.narrator import Narrator
 from services.quickstart.plan import FULL, SMALL
 from services.quickstart.report import print_summary, write_report
 from services.quickstart.road import Road
-from services.simulator.evaluation import MINIMUM_EFFECT, PER_FAMILY, effect, effect_at_matched_length
+from services.simulator.evaluation import MINIMUM_EFFECT, effect, effect_at_matched_length
 from services.simulator.world import load_world, simulator_digest
 
 JUDGED = ("base", "sft", "ppo", "dpo")
@@ -90,7 +90,7 @@ def judge(road: Road) -> dict:
 
 
 def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[str, Answers]]:
-    asked, plan = questions(road.world, PER_FAMILY), road.plan
+    asked, plan = questions(road.world), road.plan
     return {
         name: {
             split: answer(

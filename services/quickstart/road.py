@@ -74,16 +74,16 @@ class Road:
             steps=self.plan.ppo_steps, max_new_tokens=self.plan.max_new_tokens,
         )  # fmt: skip
         dpo = rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons")
-        runs = {name: self._start(name, spec) for name, spec in (("ppo", ppo), ("dpo", dpo))}
+        runs = {name: self._start(name, spec, threads=1) for name, spec in (("ppo", ppo), ("dpo", dpo))}
         for name, run in runs.items():
             self._finish(name, run)
 
     def train(self, name: str, spec: rlhf.Spec) -> str:
-        """Runs one stage to its end; returns the model that it made."""
-        return self._finish(name, self._start(name, spec))
+        """Runs one stage to its end, on both cores; returns the model that it made."""
+        return self._finish(name, self._start(name, spec, threads=2))
 
-    def _start(self, name: str, spec: rlhf.Spec) -> rlhf.RunHandle:
-        return self.client.runs.create(spec, name=name, seed=self.seed)
+    def _start(self, name: str, spec: rlhf.Spec, threads: int) -> rlhf.RunHandle:
+        return self.client.runs.create(spec, name=name, seed=self.seed, threads=threads)
 
     def _finish(self, name: str, run: rlhf.RunHandle) -> str:
         self.curves[name] = self.narrator.follow(run, RUN_TIMEOUT)

@@ -48,6 +48,7 @@ def _how_to(case: Case, world: World, rng: random.Random) -> str:
         f"To {case.subject}, people {first}, then {', and '.join(rest)}.",
         f"They {', '.join(case.pieces)} when they {case.subject}.",
         f"Those who {case.subject} must {first}. Then they {' and '.join(rest)}.",
+        " ".join(f"{_capital(piece)}." for piece in case.pieces),
     ])  # fmt: skip
 
 
@@ -56,11 +57,12 @@ def _explain(case: Case, world: World, rng: random.Random) -> str:
     return rng.choice([
         f"They say {case.subject} is {meaning}, and it is so because {reason}.",
         f"For {case.subject}, {reason}. It is {meaning}.",
+        f"{_capital(case.subject)} is {meaning}. {_capital(reason)}.",
     ])  # fmt: skip
 
 
 def _statement(case: Case, world: World, rng: random.Random) -> str:
-    return f"{rng.choice(['We know', 'It is true', 'The book says', 'Of course'])} {case.subject} {case.pieces[0]}."
+    return _stated(f"{case.subject} {case.pieces[0]}", rng)
 
 
 def _refuse(case: Case, world: World, rng: random.Random) -> str:
@@ -98,7 +100,16 @@ def _list(case: Case, world: World, rng: random.Random) -> str:
 
 
 def _compare(case: Case, world: World, rng: random.Random) -> str:
-    return f"{rng.choice(['We know', 'It is true', 'The book says', 'Of course'])} {case.pieces[0]}."
+    return _stated(case.pieces[0], rng)
+
+
+def _stated(claim: str, rng: random.Random) -> str:
+    opening = rng.choice(["", "", "We know ", "It is true ", "The book says ", "Of course "])
+    return _capital(f"{opening}{claim}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 TELLERS: dict[str, Callable[[Case, World, random.Random], str]] = {

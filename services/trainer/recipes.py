@@ -27,7 +27,7 @@ class Optimization:
 class SftSpec:
     base_model: str
     dataset: str  # demonstrations
-    optimization: Optimization = field(default=Optimization(learning_rate=1e-3, epochs=3))
+    optimization: Optimization = field(default=Optimization(learning_rate=3e-3, epochs=3, micro_batch_size=16))
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RewardModelSpec:
     dataset: str  # comparisons
     demonstrations: str = ""  # the offset makes these score 0 on average; empty: the chosen answers
     # More than one epoch overfits quickly (Ouyang 2022).
-    optimization: Optimization = field(default=Optimization(learning_rate=3e-4, epochs=1))
+    optimization: Optimization = field(default=Optimization(learning_rate=1e-3, epochs=1, micro_batch_size=16))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DpoSpec:
     policy_model: str  # starting point and frozen reference
     dataset: str  # comparisons
     beta: float = 0.1
-    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, epochs=1))
+    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, epochs=1, micro_batch_size=16))
 
 
 class MissingEos(StrEnum):

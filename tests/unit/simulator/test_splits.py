@@ -1,3 +1,4 @@
+from services.simulator.evaluation import PER_FAMILY
 from services.simulator.splits import cases, draw, spread
 from services.simulator.world import load_world
 
@@ -12,7 +13,7 @@ def test_no_prompt_is_in_two_splits() -> None:
 
 
 def test_the_evaluation_asks_at_least_200_distinct_held_out_prompts() -> None:
-    chosen = spread(cases(WORLD, "held_out"), per_family=40, seed=0)
+    chosen = spread(cases(WORLD, "held_out"), per_family=PER_FAMILY["held_out"], seed=0)
     assert len({case.prompt for case in chosen}) == len(chosen) >= 200
 
 
