@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+MAX_PADDING = 256  # tokens; on a CPU another forward pass through a small model costs about as much
+
 
 def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
     """A permutation of range(count) keyed by (seed, epoch)."""
@@ -23,12 +25,26 @@ def plan(sizes: Sequence[int], batch_size: int, epochs: int, seed: int) -> list[
 
 
 def micro_batches(indexes: Sequence[int], lengths: Sequence[int], sizes: Sequence[int], size: int) -> list[list[int]]:
-    """`indexes` sorted by length and cut into pieces of `size` (0: one piece).
+    """`indexes` sorted by length, cut into pieces of `size` (0: one piece) and again where padding would cost more.
 
-    Neighbours in length share a forward pass, so little of it is padding.
+    What shares a forward pass is then of about one length.
     """
     ordered = sorted(indexes, key=lambda index: (-lengths[index], index))
-    return cut(ordered, sizes, size) if size else [ordered]
+    pieces = cut(ordered, sizes, size) if size else [ordered]
+    return [part for piece in pieces for part in cut_by_padding(piece, lengths)]
+
+
+def cut_by_padding(ordered: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Pieces, longest first, that hold at most `MAX_PADDING` tokens of padding each."""
+    pieces: list[list[int]] = []
+    padding = longest = 0
+    for index in ordered:
+        padding += longest - lengths[index]
+        if not pieces or padding > MAX_PADDING:
+            pieces.append([])
+            padding, longest = 0, lengths[index]
+        pieces[-1].append(index)
+    return pieces
 
 
 def cut(indexes: Sequence[int], sizes: Sequence[int], size: int) -> list[list[int]]:

@@ -1,6 +1,6 @@
 import pytest
 
-from services.trainer.worker.batches import cut, epoch_order, micro_batches, plan, stream
+from services.trainer.worker.batches import MAX_PADDING, cut, epoch_order, micro_batches, plan, stream
 
 
 def test_every_epoch_visits_everything_once_in_an_order_of_its_own() -> None:
@@ -30,6 +30,14 @@ def test_micro_batches_hold_everything_longest_first(size: int) -> None:
     assert [index for piece in pieces for index in piece] == [1, 4, 3, 0, 5, 2]
     assert all(len(piece) <= size for piece in pieces)
     assert micro_batches(range(6), lengths, [1] * 6, 0) == [[1, 4, 3, 0, 5, 2]]
+
+
+def test_padding_beyond_the_price_of_another_forward_is_cut() -> None:
+    lengths = [1000, 10, 990, 12, 500]
+    assert micro_batches(range(5), lengths, [1] * 5, 0) == [[0, 2], [4], [3, 1]]
+    for piece in micro_batches(range(200), [index % 97 for index in range(200)], [1] * 200, 0):
+        longest = max(index % 97 for index in piece)
+        assert sum(longest - index % 97 for index in piece) <= MAX_PADDING
 
 
 def test_the_stream_of_prompts_walks_through_epochs_without_a_gap() -> None:
