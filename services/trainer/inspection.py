@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from services.runtime.errors import InvalidInput, Problem
 
 TIMEOUT_SECONDS = 300.0
@@ -29,6 +31,7 @@ class Inspection:
 
 def inspect(folder: Path) -> Inspection:
     """Raises InvalidInput for a folder that is no model, naming what is missing or unreadable."""
+    check_weights(folder)
     command = [sys.executable, "-m", "services.trainer.inspection", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
@@ -42,6 +45,16 @@ def inspect(folder: Path) -> Inspection:
     return Inspection(**answer["facts"])
 
 
+def check_weights(folder: Path) -> None:
+    """Reads the headers alone, which is safe and quick."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as file:
+                file.keys()
+        except SafetensorError as error:
+            raise InvalidInput(Problem(path.name, str(error)[:200], "a safetensors file")) from error
+
+
 def _unreadable(given: str) -> InvalidInput:
     return InvalidInput(Problem("model", given, "a model folder that transformers can read"))
 
@@ -51,7 +64,6 @@ def look(folder: Path) -> Inspection:
     import torch
     from transformers import AutoConfig, AutoModel
 
-    check_weights(folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
@@ -63,17 +75,6 @@ def look(folder: Path) -> Inspection:
     if architecture.endswith("ForSequenceClassification") and config.num_labels != 1:
         raise InvalidInput(Problem("config.json", f"{config.num_labels} labels", "1 label, for a reward model"))
     return _with_tokenizer(folder, architecture, body)
-
-
-def check_weights(folder: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as file:
-                file.keys()
-        except SafetensorError as error:
-            raise InvalidInput(Problem(path.name, str(error)[:200], "a safetensors file")) from error
 
 
 def _with_tokenizer(folder: Path, architecture: str, body: Any) -> Inspection:

@@ -82,7 +82,8 @@ class FaultyWorker:
         message = pb.StepMetrics(stage=step.stage, step=step.step, total_steps=step.total_steps, metrics=step.metrics)
         request = pb.ReportProgressRequest(run_id=self.flags.run, attempt=self.attempt.number, step=message)
         try:
-            self.stop |= self.stub.ReportProgress(request, timeout=1).stop
+            if self.stub.ReportProgress(request, timeout=1).stop:
+                self.stop = True
         except grpc.RpcError as error:
             print(f"not reported: {error.code().name}", flush=True)
 

@@ -1,0 +1,123 @@
+"""Workers as processes that a control plane starts, loses and finds again."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.trainer.launchers.launcher import Exit, Job
+from services.trainer.launchers.local import LocalLauncher, WorkerSettings, worker_environment
+
+JOB = Job("run-1", 1, threads=2)
+SAY = "import os, sys; print(os.getcwd(), os.environ['OMP_NUM_THREADS'], *sys.argv[1:])"
+SLEEP = "import time; print('up', flush=True); time.sleep(600)"
+DEAF = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+
+Launchers = Callable[[str], LocalLauncher]
+
+
+@pytest.fixture
+def launchers(tmp_path: Path) -> Iterator[Launchers]:
+    """Makes launchers whose workers run a line of Python; whatever is left at the end is killed."""
+    mine = {child.pid for child in psutil.Process().children()}
+    settings = WorkerSettings("store", "trainer:1", "policy:1", "reward:1", "reference:1", tmp_path)
+    yield lambda code: LocalLauncher(settings, command=("-c", code))
+    for child in psutil.Process().children():
+        if child.pid not in mine:
+            child.kill()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def printed(launcher: LocalLauncher, launch: dict) -> str:
+    return launcher.read_log(launch, 0, 10_000).decode()
+
+
+def test_a_worker_is_told_everything_and_its_output_kept(launchers: Launchers, tmp_path: Path) -> None:
+    launcher = launchers(SAY)
+    launch = launcher.prepare(JOB)
+    launcher.begin(launch)
+    until(lambda: launcher.poll(launch))
+    assert launcher.poll(launch) == Exit(0)
+    folder = tmp_path / "run-1" / "1"
+    assert printed(launcher, launch) == (
+        f"{folder} 2 --storage store --run run-1 --attempt 1 --trainer trainer:1 --policy policy:1 --reward reward:1 "
+        f"--reference reference:1 --threads 2 --work-dir {folder}\n"
+    )
+    assert launcher.read_log(launch, 3, 5) == printed(launcher, launch).encode()[3:8]
+    launcher.clear(launch)
+    assert not folder.exists()
+
+
+def test_a_prepared_worker_does_nothing_before_it_is_let_go(launchers: Launchers) -> None:
+    launcher = launchers(SAY)
+    launch = launcher.prepare(JOB)
+    time.sleep(0.3)
+    assert launcher.poll(launch) is None
+    assert printed(launcher, launch) == ""
+    assert psutil.Process(launch["pid"]).create_time() == launch["started"]
+
+
+def test_a_worker_that_nobody_recorded_goes_away(launchers: Launchers) -> None:
+    """The control plane died between starting and recording it: the pipe closes."""
+    launcher = launchers(SAY)
+    launch = launcher.prepare(JOB)
+    launcher._children[launch["pid"]].stdin.close()  # type: ignore[union-attr]
+    until(lambda: launcher.poll(launch))
+    assert printed(launcher, launch) == ""
+
+
+def test_another_launcher_finds_the_worker_and_stops_it(launchers: Launchers) -> None:
+    first, second = launchers(SLEEP), launchers(SLEEP)
+    launch = first.prepare(JOB)
+    first.begin(launch)
+    until(lambda: printed(first, launch))
+    assert second.poll(launch) is None
+    second.stop(launch, grace_seconds=10)
+    assert second.poll(launch) == Exit(None), "it was not there to see the exit code"
+    assert first.poll(launch) == Exit(-signal.SIGTERM)
+
+
+def test_a_process_that_was_given_the_same_number_later_is_never_touched(launchers: Launchers) -> None:
+    launcher, other = launchers(SLEEP), launchers(SLEEP)
+    innocent = other.prepare(JOB)
+    other.begin(innocent)
+    reused = {**innocent, "started": innocent["started"] - 3600}
+    assert launcher.poll(reused) == Exit(None)
+    launcher.stop(reused, grace_seconds=0)
+    assert other.poll(innocent) is None
+
+
+def test_a_worker_that_does_not_listen_is_killed(launchers: Launchers) -> None:
+    launcher = launchers(DEAF)
+    launch = launcher.prepare(JOB)
+    launcher.begin(launch)
+    until(lambda: printed(launcher, launch))
+    launcher.stop(launch, grace_seconds=0.2)
+    assert launcher.poll(launch) == Exit(-signal.SIGKILL)
+
+
+def test_nothing_of_the_environment_leaks_but_what_is_needed() -> None:
+    environ = {
+        "PATH": "/bin",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "GITHUB_TOKEN": "t",
+        "RLHF_TRAINER_PORT": "1",
+        "LD_PRELOAD": "x",
+    }
+    kept = worker_environment(environ, 3)
+    assert kept["OMP_NUM_THREADS"] == "3"
+    assert {name for name in kept if name in environ} == {"PATH", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_the_log_of_a_worker_that_is_gone_is_empty(launchers: Launchers) -> None:
+    launch = {"launcher": "local", "pid": 1, "started": 0.0, "log": "/nonexistent/log.txt"}
+    assert launchers(SAY).read_log(launch, 0, 10) == b""
