@@ -58,6 +58,8 @@ class RewardModel(Loaded):
         return self._fit(prompt + self._response_ids(item), item)
 
     def _response_ids(self, item: ScoreItem) -> list[int]:
+        if isinstance(item.response, str) and self.encoder:
+            return self.tokenizer(item.response).input_ids[1:]  # [CLS] response [SEP]
         if isinstance(item.response, str):
             return encode_response(self.tokenizer, item.response)
         check_ids(self, item.response, item.response_field)

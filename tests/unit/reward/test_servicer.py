@@ -118,6 +118,15 @@ async def test_an_encoder_scores_texts_as_a_pair_and_refuses_ids(shelf) -> None:
     assert "encoder" in violations(error.value)["items[0].response"]
 
 
+async def test_an_encoder_says_of_a_long_text_what_a_decoder_says(shelf) -> None:
+    long_prompt, long_response = of_text("The cat " * 300, "on the mat."), of_text("The cat sat", "mat " * 600)
+    cut, refused = await score(shelf, long_prompt, long_response, models=["encoder"])
+    ids = PAIRS("The cat " * 300, "on the mat.").input_ids
+    assert cut.truncated
+    assert cut.raw == pytest.approx(plain(bert(), ids[:1] + ids[-511:]), abs=1e-4)
+    assert "longer than the context of 512 tokens" in refused.error
+
+
 async def test_a_score_that_is_no_number_is_an_error_of_its_item_alone(shelf) -> None:
     good, bad = of_ids([5, 6], [8]), of_ids([5, 7], [8])
     scores = await score(shelf, good, bad, models=["broken"])
