@@ -43,6 +43,15 @@ def test_all_problems_of_an_input_arrive(client: rlhf.Client, script: Script) ->
     ]
 
 
+def test_the_text_of_an_error_holds_every_problem_whole(client: rlhf.Client, script: Script) -> None:
+    """Where the status' own message is cut short."""
+    problems = [server.Problem(f"field{number}", "x" * 200, "y" * 200) for number in range(3)]
+    script.faults["CreateRun"] = [raising(server.InvalidInput(*problems))]
+    with pytest.raises(rlhf.InvalidInputError) as caught:
+        client.runs.create(rlhf.Sft(base_model="m", dataset="d"), name="n")
+    assert str(caught.value) == "; ".join(map(str, problems))
+
+
 def test_a_service_that_loads_is_told_from_one_that_is_away(client: rlhf.Client, script: Script) -> None:
     script.faults["Generate"] = [raising(server.NotReady("sft is still loading", 30.0))]
     with pytest.raises(rlhf.NotReadyError, match="still loading") as caught:

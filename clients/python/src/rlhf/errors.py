@@ -32,7 +32,8 @@ class InvalidInputError(RlhfError, ValueError):
     """An input was refused before any work started; `problems` lists everything that is wrong with it."""
 
     def __init__(self, *problems: Problem, message: str = "") -> None:
-        super().__init__(message or "; ".join(map(str, problems)))
+        # A status' own message is short; its details hold every problem whole.
+        super().__init__("; ".join(map(str, problems)) or message)
         self.problems = problems
 
 
