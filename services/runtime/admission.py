@@ -7,13 +7,16 @@ from contextlib import contextmanager, suppress
 from services.runtime.errors import NotReady, Overloaded
 
 RETRY_SECONDS = 1.0
+# Calls that wait in gRPC's own queue when a server stops are cancelled, which tells clients nothing: once this long
+# nobody had to be refused, the queue is empty. Clients that call without a pause are not waited for forever.
+QUIET_SECONDS, LONGEST_WAIT_FOR_QUIET_SECONDS = 0.05, 3.0
 
 
 class Admission:
     """Counts admitted calls, so that a stop can wait until each has its answer."""
 
     def __init__(self, max_calls: int) -> None:
-        self.running = 0
+        self.running, self.refused = 0, 0
         self.draining = asyncio.Event()  # long streams end when this is set
         self._max_calls = max_calls
         self._idle = asyncio.Event()
@@ -23,6 +26,7 @@ class Admission:
     def admit(self) -> Iterator[None]:
         """Raises NotReady while draining and Overloaded at the limit."""
         if self.draining.is_set():
+            self.refused += 1
             raise NotReady("this replica is stopping", RETRY_SECONDS)
         if self.running >= self._max_calls:
             raise Overloaded(f"{self.running} calls are in progress, as many as allowed", RETRY_SECONDS)
@@ -40,4 +44,12 @@ class Admission:
         self.draining.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet(), LONGEST_WAIT_FOR_QUIET_SECONDS)
         return self.running
+
+    async def _quiet(self) -> None:
+        refused = -1
+        while refused != self.refused:
+            refused = self.refused
+            await asyncio.sleep(QUIET_SECONDS)

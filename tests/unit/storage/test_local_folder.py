@@ -62,7 +62,7 @@ def test_writers_and_deleters_of_one_folder_do_not_disturb_each_other(
 
     def churn(name: str) -> None:
         try:
-            for _ in range(200):
+            for _ in range(50):
                 store.put(f"deep/er/{name}", b"x")
                 store.delete(f"deep/er/{name}")
         except BaseException as error:

@@ -1,0 +1,39 @@
+"""Metrics that every process has."""
+
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.runtime.metrics import MetricsServer, Rpc, stage
+
+
+def test_a_stage_is_timed_also_when_it_fails() -> None:
+    labels = {"stage": "test"}
+    with stage("test"):
+        pass
+    with pytest.raises(KeyError), stage("test"):
+        raise KeyError
+    assert REGISTRY.get_sample_value("rlhf_stage_seconds_count", labels) == 2
+
+
+def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
+    rpc = Rpc("/test.Metrics/Once")
+    rpc.end("INTERNAL")
+    rpc.end("OK")
+    labels = {"grpc_service": "test.Metrics", "grpc_method": "Once"}
+    handled = [
+        REGISTRY.get_sample_value("grpc_server_handled_total", {**labels, "grpc_code": c}) for c in ("INTERNAL", "OK")
+    ]
+    assert handled == [1, None]
+
+
+def test_a_stopped_metrics_server_answers_no_more() -> None:
+    server = MetricsServer("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.port}/metrics"
+    with urllib.request.urlopen(url, timeout=5) as response:
+        assert b"rlhf_stage_seconds" in response.read()
+    server.stop()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(url, timeout=5)
