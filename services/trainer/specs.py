@@ -13,7 +13,7 @@ from rlhf.v1 import trainer_pb2
 from services.runtime.errors import InvalidInput, NotFound, Problem
 from services.storage.object_store import ObjectNotFound, ObjectStore
 from services.trainer import attempts
-from services.trainer.recipes import KINDS, MissingEos, PipelineSpec, RunSpec, StageSpec, kind_of
+from services.trainer.recipes import KINDS, MissingEos, Optimization, PipelineSpec, RunSpec, StageSpec, kind_of
 
 MISSING_EOS: dict[int, MissingEos] = {
     trainer_pb2.MISSING_EOS_REWARD_REPLACE: MissingEos.REPLACE,
@@ -86,7 +86,7 @@ def _default(field: dataclasses.Field) -> Any:
 def _value(message: Message, field: Any, fallback: Any) -> Any:
     value = getattr(message, field.name)
     if field.message_type:
-        return _fill(value, type(fallback), fallback)
+        return _within_batch(value, _fill(value, type(fallback), fallback))
     unset = not message.HasField(field.name) if field.has_presence else not value
     if unset:
         return fallback
@@ -94,6 +94,14 @@ def _value(message: Message, field: Any, fallback: Any) -> Any:
         return _missing_eos(field.name, value)
     # A float of the wire is 32 bits wide: 0.05 arrives as 0.05000000074505806. People meant the shorter one.
     return float(str(np.float32(value))) if field.type == FieldDescriptor.TYPE_FLOAT else value
+
+
+def _within_batch(message: Message, optimization: Optimization) -> Optimization:
+    """A default is no reason to refuse a batch that is smaller than it."""
+    if message.micro_batch_size:  # type: ignore[attr-defined]
+        return optimization
+    smaller = min(optimization.micro_batch_size, optimization.batch_size)
+    return dataclasses.replace(optimization, micro_batch_size=smaller)
 
 
 def _missing_eos(field: str, value: int) -> MissingEos:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from rlhf.v1 import trainer_pb2 as pb
 
@@ -27,11 +29,20 @@ def test_an_optional_zero_is_a_choice_and_another_zero_is_none() -> None:
 
 
 def test_each_stage_has_its_own_defaults_inside_optimization() -> None:
-    spec = specs.decode(pb.RunSpec(sft=pb.SftSpec(base_model="b", optimization=pb.Optimization(batch_size=4))))
+    spec = specs.decode(pb.RunSpec(sft=pb.SftSpec(base_model="b", optimization=pb.Optimization(epochs=2))))
     assert isinstance(spec.stage, SftSpec)
-    assert spec.stage.optimization == Optimization(
-        learning_rate=SftSpec.optimization.learning_rate, epochs=SftSpec.optimization.epochs, batch_size=4
-    )
+    assert spec.stage.optimization == replace(SftSpec.optimization, epochs=2)
+
+
+def test_a_default_makes_room_for_a_smaller_batch_and_a_choice_stands() -> None:
+    def sft(**given: int) -> Optimization:
+        stage = specs.decode(pb.RunSpec(sft=pb.SftSpec(optimization=pb.Optimization(**given)))).stage
+        assert isinstance(stage, SftSpec)
+        return stage.optimization
+
+    assert sft(batch_size=4) == replace(SftSpec.optimization, batch_size=4, micro_batch_size=4)
+    assert sft().micro_batch_size == SftSpec.optimization.micro_batch_size
+    assert sft(batch_size=4, micro_batch_size=8).micro_batch_size == 8, "which validation refuses"
 
 
 def test_a_number_means_what_somebody_wrote() -> None:

@@ -90,7 +90,7 @@ class _Optimized(Spec):
     learning_rate: Annotated[float | None, "peak learning rate"] = None
     batch_size: Annotated[int | None, "sequences (pairs for reward models and DPO) per optimiser step"] = None
     epochs: Annotated[int | None, "passes over the dataset"] = None
-    micro_batch_size: Annotated[int | None, "sequences per forward pass; 0: the whole batch"] = None
+    micro_batch_size: Annotated[int | None, "sequences per forward pass; at most the batch"] = None
     max_grad_norm: Annotated[float | None, "gradients are clipped to this norm"] = None
     weight_decay: Annotated[float | None, "AdamW's"] = None
     warmup_steps: Annotated[int | None, "steps of linear warm-up"] = None
