@@ -1,7 +1,6 @@
 """Prometheus metrics that every process has, and the port they are read from."""
 
 import time
-from contextlib import AbstractContextManager
 
 from prometheus_client import Counter, Histogram, start_http_server
 
@@ -17,11 +16,6 @@ RPC_SECONDS = Histogram(
 STAGE_SECONDS = Histogram(
     "rlhf_stage_seconds", "Time spent in one part of a training step", ("stage",), buckets=SECONDS
 )
-
-
-def stage(name: str) -> AbstractContextManager:
-    """Times what runs inside: `with stage("rollout"): …`."""
-    return STAGE_SECONDS.labels(name).time()
 
 
 class Rpc:

@@ -6,16 +6,7 @@ import urllib.request
 import pytest
 from prometheus_client import REGISTRY
 
-from services.runtime.metrics import MetricsServer, Rpc, stage
-
-
-def test_a_stage_is_timed_also_when_it_fails() -> None:
-    labels = {"stage": "test"}
-    with stage("test"):
-        pass
-    with pytest.raises(KeyError), stage("test"):
-        raise KeyError
-    assert REGISTRY.get_sample_value("rlhf_stage_seconds_count", labels) == 2
+from services.runtime.metrics import MetricsServer, Rpc
 
 
 def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
