@@ -1,12 +1,13 @@
 """What people would bring, made by the simulator: demonstrations, prompts, and comparisons of sampled answers."""
 
+import itertools
 import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlhf import Client
+from rlhf import Client, Rollout
 
 from services.simulator.cases import Case
 from services.simulator.demonstrations import demonstrate
@@ -42,7 +43,9 @@ def write_comparisons(pairs: list[LabelledPair], path: Path) -> Path:
     return _write(path, ({"prompt": p.case.prompt, "chosen": p.chosen, "rejected": p.rejected} for p in pairs))
 
 
-def sample(client: Client, model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int):
+def sample(
+    client: Client, model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int
+) -> list[Rollout]:
     """Rollouts of `model`, `per_case` for each case in turn. Calls are cut to a size that a service admits at once."""
     rollouts = []
     for start in range(0, len(pool), PROMPTS_PER_CALL):
@@ -53,17 +56,17 @@ def sample(client: Client, model: str, pool: list[Case], per_case: int, max_new_
     return rollouts
 
 
-def label(world: World, pool: list[Case], texts: list[str], seed: int) -> list[LabelledPair]:
-    """Two texts per case, in order; pairs of equal texts are dropped, as people would."""
+def label(world: World, pool: list[Case], answers: list[list[str]], seed: int) -> list[LabelledPair]:
+    """All pairs of the answers to a case, each judged by one rater; equal texts are no pair."""
     rng, panel = random.Random(f"labels-{seed}"), RaterPanel(world)
     pairs = []
-    for case, a, b in zip(pool, texts[::2], texts[1::2], strict=True):
-        if a == b or not a.strip() or not b.strip():
-            continue
-        judgement = panel.label(case, a, b, rng)
-        p = judgement.probability
-        pair = (a, b, p) if judgement.first_preferred else (b, a, 1 - p)
-        pairs.append(LabelledPair(case, pair[0], pair[1], judgement.rater, pair[2]))
+    for case, texts in zip(pool, answers, strict=True):
+        for a, b in itertools.combinations(texts, 2):
+            if a != b and a.strip() and b.strip():
+                judgement = panel.label(case, a, b, rng)
+                p = judgement.probability
+                chosen, rejected, p = (a, b, p) if judgement.first_preferred else (b, a, 1 - p)
+                pairs.append(LabelledPair(case, chosen, rejected, judgement.rater, p))
     return pairs
 
 

@@ -6,13 +6,23 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Plan:
     demonstrations: int
-    comparisons: int  # labelled pairs of SFT samples for the reward model and DPO
-    held_out_pairs: int  # labelled pairs on held-out prompts, for the reward model's accuracy
+    compared_prompts: int  # whose SFT samples are compared, for the reward model and DPO
+    compared_samples: int  # per prompt; all pairs of them are judged
+    held_out_pairs: int  # on held-out prompts, for the reward model's accuracy
     ppo_steps: int | None  # None: the recipe's
     evaluation_samples: int  # responses per prompt and model
     max_new_tokens: int = 72
 
 
-FULL = Plan(demonstrations=6000, comparisons=4000, held_out_pairs=1000, ppo_steps=None, evaluation_samples=4)
+FULL = Plan(
+    demonstrations=6000,
+    compared_prompts=2000,
+    compared_samples=3,
+    held_out_pairs=1000,
+    ppo_steps=None,
+    evaluation_samples=4,
+)
 # Enough to see that every part works; too little to learn from.
-SMALL = Plan(demonstrations=256, comparisons=128, held_out_pairs=64, ppo_steps=2, evaluation_samples=1)
+SMALL = Plan(
+    demonstrations=256, compared_prompts=64, compared_samples=2, held_out_pairs=64, ppo_steps=2, evaluation_samples=1
+)

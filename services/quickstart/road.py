@@ -16,6 +16,7 @@ from services.quickstart.material import (
 from services.quickstart.narrator import Narrator
 from services.quickstart.plan import Plan
 from services.simulator.base_model import WEIGHTS
+from services.simulator.cases import Case
 from services.simulator.splits import cases, draw
 from services.simulator.world import World
 
@@ -48,20 +49,21 @@ class Road:
         self.train("sft", rlhf.Sft(base_model=self.models["base"], dataset="demonstrations"))
 
     def compare(self) -> None:
-        """SFT samples, two per prompt, judged by simulated raters."""
-        pool = draw(cases(self.world, "train"), self.plan.comparisons, self.seed + 1)
-        self.pairs = self.judged_pairs(pool, self.seed + 1)
+        """Samples of the SFT model, judged pair by pair by simulated raters."""
+        pool = draw(cases(self.world, "train"), self.plan.compared_prompts, self.seed + 1)
+        self.pairs = self._judged_pairs(pool, self.plan.compared_samples, self.seed + 1)
         self.client.datasets.upload(
             write_comparisons(self.pairs, self.folder / "comparisons.jsonl"), name="comparisons"
         )
 
     def held_out_pairs(self) -> list[LabelledPair]:
         pool = draw(cases(self.world, "held_out"), self.plan.held_out_pairs, self.seed + 2)
-        return self.judged_pairs(pool, self.seed + 2)
+        return self._judged_pairs(pool, 2, self.seed + 2)
 
-    def judged_pairs(self, pool: list, seed: int) -> list[LabelledPair]:
-        rollouts = sample(self.client, self.models["sft"], pool, 2, self.plan.max_new_tokens, seed * 1000)
-        return label(self.world, pool, [rollout.text for rollout in rollouts], seed)
+    def _judged_pairs(self, pool: list[Case], per_case: int, seed: int) -> list[LabelledPair]:
+        rollouts = sample(self.client, self.models["sft"], pool, per_case, self.plan.max_new_tokens, seed * 1000)
+        texts = [rollout.text for rollout in rollouts]
+        return label(self.world, pool, [texts[i : i + per_case] for i in range(0, len(texts), per_case)], seed)
 
     def reward_model(self) -> None:
         spec = rlhf.RewardModel(base_model=self.models["sft"], dataset="comparisons", demonstrations="demonstrations")
