@@ -190,6 +190,9 @@ def parquet_rows(path: Path) -> Iterator[Row]:
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
+            if sum(group.total_byte_size for group in groups) > MAX_FILE_BYTES:  # uncompressed
+                raise too_large(path)
             number = 0
             for batch in file.iter_batches(batch_size=1024):
                 for values in batch.to_pylist():

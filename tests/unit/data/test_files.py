@@ -139,5 +139,8 @@ def test_sizes_are_bounded(tmp_path, monkeypatch) -> None:
     assert [record.prompt[0].content for record in result.records] == ["x", "z"]
     bomb = tmp_path / "b.jsonl.gz"
     bomb.write_bytes(gzip.compress(b'{"prompt": "x"}\n' * 100_000))
-    with pytest.raises(InvalidInput, match="more than 1 MiB, expected a smaller file"):
-        read(bomb)
+    table = tmp_path / "c.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"prompt": f"{n:030}" * 20} for n in range(3000)]), table)
+    for large in (bomb, table):
+        with pytest.raises(InvalidInput, match="more than 1 MiB, expected a smaller file"):
+            read(large)
