@@ -1,6 +1,8 @@
 """CatalogService over gRPC: decode, call, encode."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import Server, ServicerContext
@@ -8,7 +10,7 @@ from rlhf.v1 import catalog_pb2 as pb
 from rlhf.v1 import catalog_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
-from services.runtime.errors import InvalidInput, Problem
+from services.runtime.errors import InvalidInput, Problem, ServiceError
 from services.storage.datasets import DatasetInfo
 from services.storage.models import Version
 from services.trainer.catalog import Catalog, Listed, Reading
@@ -20,6 +22,7 @@ RECORD_TYPES = {
     "prompt": pb.RECORD_TYPE_PROMPT,
     "unpaired_label": pb.RECORD_TYPE_UNPAIRED_LABEL,
 }
+UNREAD_SECONDS = 10.0  # for what a refused upload still sends
 RECORD_NAMES: dict[int, str | None] = {number: name for name, number in RECORD_TYPES.items()}
 
 
@@ -30,9 +33,10 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def UploadDataset(
         self, requests: AsyncIterator[pb.UploadDatasetRequest], context: ServicerContext
     ) -> pb.UploadDatasetResponse:
-        header = (await _first(requests, "header")).header
-        parts = _dataset_parts(header, requests)
-        return pb.UploadDatasetResponse(dataset=_dataset(await self._catalog.upload_dataset(_reading(header), parts)))
+        async with _answered_at_the_end(requests):
+            header = (await _first(requests, "header")).header
+            dataset = await self._catalog.upload_dataset(_reading(header), _dataset_parts(header, requests))
+        return pb.UploadDatasetResponse(dataset=_dataset(dataset))
 
     async def ImportDataset(
         self, request: pb.ImportDatasetRequest, context: ServicerContext
@@ -52,10 +56,10 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def UploadModel(
         self, requests: AsyncIterator[pb.UploadModelRequest], context: ServicerContext
     ) -> pb.UploadModelResponse:
-        header = (await _first(requests, "header")).header
-        return pb.UploadModelResponse(
-            model=_model(await self._catalog.upload_model(header.name, _model_parts(requests)))
-        )
+        async with _answered_at_the_end(requests):
+            header = (await _first(requests, "header")).header
+            listed = await self._catalog.upload_model(header.name, _model_parts(requests))
+        return pb.UploadModelResponse(model=_model(listed))
 
     async def ImportModel(self, request: pb.ImportModelRequest, context: ServicerContext) -> pb.ImportModelResponse:
         return pb.ImportModelResponse(model=_model(await self._catalog.import_model(request.name, request.source)))
@@ -81,6 +85,19 @@ def add_catalog(server: Server, catalog: Catalog) -> str:
     """Returns the service's full name."""
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(catalog), server)
     return pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
+
+
+@asynccontextmanager
+async def _answered_at_the_end(requests: AsyncIterator) -> AsyncIterator[None]:
+    """A client that is still sending when the answer comes may see a broken stream instead of the reason."""
+    try:
+        yield
+    except ServiceError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UNREAD_SECONDS):
+                async for _ in requests:
+                    pass
+        raise
 
 
 async def _first(requests: AsyncIterator, part: str):

@@ -21,6 +21,7 @@ class TrainerSettings(ServerSettings):
     max_running: int = Limits.max_running
     max_attempts: int = Limits.max_attempts
     heartbeat_seconds: float = Limits.heartbeat_seconds
+    start_seconds: float = Limits.start_seconds
     stop_seconds: float = Limits.stop_seconds
     retention_seconds: float = Limits.retention_seconds
     stop_workers: bool = False  # on SIGTERM, stop the workers too; their runs go on when the control plane is back
@@ -30,7 +31,14 @@ class TrainerSettings(ServerSettings):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for name in ("max_running", "max_attempts", "heartbeat_seconds", "max_dataset_mib", "max_model_gib"):
+        for name in (
+            "max_running",
+            "max_attempts",
+            "heartbeat_seconds",
+            "start_seconds",
+            "max_dataset_mib",
+            "max_model_gib",
+        ):
             if getattr(self, name) <= 0:
                 yield Problem(name, str(getattr(self, name)), "a number above 0")
         for name in ("stop_seconds", "retention_seconds"):
@@ -42,6 +50,7 @@ class TrainerSettings(ServerSettings):
             max_running=self.max_running,
             max_attempts=self.max_attempts,
             heartbeat_seconds=self.heartbeat_seconds,
+            start_seconds=self.start_seconds,
             stop_seconds=self.stop_seconds,
             retention_seconds=self.retention_seconds,
             threads=self.threads,

@@ -25,6 +25,7 @@ class Limits:
     max_running: int = 2  # runs at once; others wait
     max_attempts: int = 3  # crashes in a row before a run has failed
     heartbeat_seconds: float = 120.0  # a worker that is silent for longer is taken for dead
+    start_seconds: float = 900.0  # before its first word: an image may have to be pulled, torch to be loaded
     stop_seconds: float = 30.0  # for a worker to reach the end of its step before it is killed
     tick_seconds: float = 0.25
     retention_seconds: float = 900.0  # after a run's end, before its checkpoints, rollouts and training weights go
@@ -105,13 +106,15 @@ class Supervisor:
 
     async def _silent(self, run: Run) -> bool:
         """A worker that cannot reach this service is still heard through storage."""
-        if time.monotonic() - run.seen < self._limits.heartbeat_seconds:
+        quiet = time.monotonic() - run.seen
+        if quiet < self._limits.heartbeat_seconds:
             return False
         status = await asyncio.to_thread(run.attempt(self._runs.store).status)
-        age = time.time() - status.heartbeat if status else float("inf")
-        if age < self._limits.heartbeat_seconds:
-            run.seen = time.monotonic() - age
-        return age >= self._limits.heartbeat_seconds
+        if status is None:
+            return quiet >= self._limits.start_seconds
+        quiet = time.time() - status.heartbeat
+        run.seen = max(run.seen, time.monotonic() - quiet)
+        return quiet >= self._limits.heartbeat_seconds
 
     async def _settle(self, run: Run, words: str, crashed: bool = True) -> None:
         """The worker is gone: the run has succeeded, has failed, or gets another attempt."""

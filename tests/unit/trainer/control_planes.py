@@ -40,11 +40,11 @@ class Stubs:
     workers: Any
     catalog: Any
 
-    async def until(self, run_id: str, state: int, seconds: float = 20) -> pb.Run:
+    async def until(self, run_id: str, state: int, seconds: float = 90) -> pb.Run:
         """Waits for a state; says what the run is instead when it does not come."""
         deadline = time.monotonic() + seconds
         while True:
-            run = (await self.runs.GetRun(pb.GetRunRequest(run_id=run_id), timeout=5)).run
+            run = (await self.runs.GetRun(pb.GetRunRequest(run_id=run_id), timeout=30)).run
             if run.state == state:
                 return run
             assert time.monotonic() < deadline, f"still {pb.RunState.Name(run.state)}: {run.reason}"
@@ -52,15 +52,15 @@ class Stubs:
 
     async def create(self, spec: pb.RunSpec | None = None, request_id: str = "") -> pb.Run:
         request = pb.CreateRunRequest(spec=spec or sft(), request_id=request_id)
-        return (await self.runs.CreateRun(request, timeout=20)).run
+        return (await self.runs.CreateRun(request, timeout=90)).run
 
     async def events(self, run_id: str, after: int = 0) -> list[pb.WatchRunResponse]:
         """To the run's end."""
-        call = self.runs.WatchRun(pb.WatchRunRequest(run_id=run_id, after_event=after), timeout=20)
+        call = self.runs.WatchRun(pb.WatchRunRequest(run_id=run_id, after_event=after), timeout=90)
         return [event async for event in call]
 
     async def logs(self, run_id: str, follow: bool = False) -> str:
-        call = self.runs.StreamLogs(pb.StreamLogsRequest(run_id=run_id, follow=follow), timeout=20)
+        call = self.runs.StreamLogs(pb.StreamLogsRequest(run_id=run_id, follow=follow), timeout=90)
         return "".join([piece.text async for piece in call])
 
 

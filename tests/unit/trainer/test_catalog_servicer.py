@@ -48,7 +48,7 @@ def dataset_parts(data: bytes, **header) -> Iterator[pb.UploadDatasetRequest]:
 
 
 async def upload(stubs: Stubs, data: bytes, **header) -> pb.Dataset:
-    return (await stubs.catalog.UploadDataset(dataset_parts(data, **header), timeout=30)).dataset
+    return (await stubs.catalog.UploadDataset(dataset_parts(data, **header), timeout=90)).dataset
 
 
 def model_parts(files: dict[str, bytes], name: str = "mine") -> Iterator[pb.UploadModelRequest]:

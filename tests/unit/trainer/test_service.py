@@ -53,7 +53,7 @@ def alive(record: RunRecord) -> bool:
 async def until_step(stubs: Stubs, run_id: str, step: int) -> list[int]:
     """The steps that a watcher saw up to there."""
     seen = []
-    async for event in stubs.runs.WatchRun(pb.WatchRunRequest(run_id=run_id), timeout=30):
+    async for event in stubs.runs.WatchRun(pb.WatchRunRequest(run_id=run_id), timeout=90):
         seen += [event.step.step] if event.HasField("step") else []
         if seen and seen[-1] >= step:
             break
@@ -72,7 +72,7 @@ async def test_a_worker_outlives_the_control_plane_and_is_adopted(folder: Path) 
     await asyncio.sleep(0.5)  # steps that no control plane hears of
     with process(folder, plan, port=address.rsplit(":", 1)[1]) as (_, again):
         async with connected(again) as stubs:
-            adopted = (await stubs.runs.GetRun(pb.GetRunRequest(run_id=run.id), wait_for_ready=True, timeout=10)).run
+            adopted = (await stubs.runs.GetRun(pb.GetRunRequest(run_id=run.id), wait_for_ready=True, timeout=60)).run
             steps = [e.step.step for e in await stubs.events(run.id) if e.HasField("step")]
             done = await stubs.until(run.id, pb.RUN_STATE_SUCCEEDED)
             text = await stubs.logs(run.id)

@@ -76,12 +76,22 @@ async def test_a_worker_that_says_why_it_failed_is_believed(folder: Path) -> Non
 
 
 async def test_a_silent_worker_is_killed_and_replaced(folder: Path) -> None:
-    async with control_plane(folder, {"silent_at": 3}, heartbeat_seconds=5.0) as stubs:
+    async with control_plane(folder, {"silent_at": 3}, heartbeat_seconds=3.0) as stubs:
         run = await stubs.create()
         events = await stubs.events(run.id)
-    assert "was silent for 5 s and was killed" in events[-1].run.reason + "".join(e.run.reason for e in events)
+    assert "was silent for 3 s and was killed" in events[-1].run.reason + "".join(e.run.reason for e in events)
     assert events[-1].run.state == pb.RUN_STATE_SUCCEEDED
     assert events[-1].run.attempt == 2
+
+
+async def test_a_worker_that_never_says_a_word_is_given_longer(folder: Path) -> None:
+    limits = {"heartbeat_seconds": 0.1, "start_seconds": 0.5, "max_attempts": 1}
+    async with control_plane(folder, {"seconds": 600}, **limits) as stubs:
+        run = await stubs.create()
+        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
+    running = failed.finished_at.ToNanoseconds() - failed.created_at.ToNanoseconds()
+    assert "was silent" in failed.reason
+    assert running >= 0.5e9
 
 
 async def test_runs_wait_for_a_place(folder: Path) -> None:

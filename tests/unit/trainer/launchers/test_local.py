@@ -31,7 +31,7 @@ def launchers(tmp_path: Path) -> Iterator[Launchers]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
