@@ -61,6 +61,15 @@ def test_all_pairs_of_a_prompt_stay_together_and_ties_go() -> None:
     assert (found.num_ties, found.num_long) == (1, 1)
 
 
+def test_a_prompt_asked_twice_is_cut_where_no_answer_is_shared() -> None:
+    prompt = (Message("user", "w1"),)
+    rows = [Comparison(prompt, *pair) for pair in (("w2", "w3"), ("w4", "w5"), ("w3", "w6"), ("w5", "w7"))]
+    (group,) = group_by_prompt(small_world.tokenizer(), rows, limit=20).groups
+    parts = connected(group)
+    assert [(len(part.pairs), len(part.sequences)) for part in parts] == [(2, 3), (2, 3)]
+    assert not set(parts[0].sequences) & set(parts[1].sequences)
+
+
 def test_scores_of_pairs_belong_to_their_sequences(world: SmallWorld) -> None:
     tokenizer, model = load_start(world.models.fetch(world.publish("base", small_world.policy())), seed=0)
     groups = group_by_prompt(tokenizer, [r for r in comparisons(12) if isinstance(r, Comparison)], 64).groups
