@@ -36,7 +36,9 @@ class RewardModelSpec:
     dataset: str  # comparisons
     demonstrations: str = ""  # the offset makes these score 0 on average; empty: the chosen answers
     # More than one epoch overfits quickly (Ouyang 2022).
-    optimization: Optimization = field(default=Optimization(learning_rate=1e-3, epochs=1, micro_batch_size=16))
+    optimization: Optimization = field(
+        default=Optimization(learning_rate=4e-4, epochs=1, micro_batch_size=16, warmup_steps=20)
+    )
 
 
 @dataclass(frozen=True)

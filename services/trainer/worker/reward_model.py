@@ -32,7 +32,7 @@ Ids = tuple[int, ...]
 
 @dataclass
 class PromptGroup:
-    """All answers to one prompt and which beat which; stays in one batch (Ouyang et al. 2022)."""
+    """Answers to one prompt and which beat which; pairs that share an answer stay in one batch (Ouyang et al. 2022)."""
 
     sequences: dict[Ids, int] = field(default_factory=dict)  # prompt and response → its place
     pairs: list[tuple[int, int]] = field(default_factory=list)  # places of the chosen and the rejected one
@@ -61,6 +61,7 @@ def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
     comparisons = group_by_prompt(tokenizer, rows, limit)
     require_rows(comparisons.groups, "reward_model.dataset", comparisons.num_long, limit)
     held_out, groups = split(comparisons.groups, context.seed)
+    groups = [part for group in groups for part in connected(group)]
     batches = plan([len(g.pairs) for g in groups], settings.batch_size, settings.epochs, context.seed)
     losses = batch_losses(model, groups, pad_id(tokenizer), settings.micro_batch_size)
     metrics = minimise(context, Optimizer(model, settings, len(batches)), batches, losses)
@@ -96,6 +97,21 @@ def group_by_prompt(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Compariso
         else:
             groups[row.prompt].add(chosen, rejected)
     return Comparisons(list(groups.values()), num_long, num_ties)
+
+
+def connected(group: PromptGroup) -> list[PromptGroup]:
+    """The group cut into what must stay together: pairs that share an answer, directly or through others.
+
+    A prompt that was asked many times would else fill a whole batch with itself.
+    """
+    members = {place: {place} for place in group.sequences.values()}
+    for chosen, rejected in group.pairs:
+        joined = members[chosen] | members[rejected]
+        members.update(dict.fromkeys(joined, joined))
+    sequences, parts = list(group.sequences), defaultdict[int, PromptGroup](PromptGroup)
+    for chosen, rejected in group.pairs:
+        parts[min(members[chosen])].add(sequences[chosen], sequences[rejected])
+    return list(parts.values())
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, response: str) -> Ids:

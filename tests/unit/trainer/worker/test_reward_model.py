@@ -6,7 +6,7 @@ from services.language_model.loading import load_reward, load_tokenizer
 from services.language_model.scoring import encode_for_reward, raw_scores
 from services.trainer.recipes import Optimization, RewardModelSpec
 from services.trainer.worker.encoding import as_messages
-from services.trainer.worker.reward_model import group_by_prompt, load_start, pair_scores, split
+from services.trainer.worker.reward_model import connected, group_by_prompt, load_start, pair_scores, split
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons, demonstrations, questions
 
