@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -71,6 +72,15 @@ def check_complete(work: Workplace, run: rlhf.RunHandle, events: list[rlhf.StepE
     assert len(digests) == steps, "each step asks for the weights that the step before made"
 
 
+@contextmanager
+def held_still(process: psutil.Process) -> Iterator[None]:
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
 def ledger(attempt: Attempt, step: int) -> list[dict[str, Any]]:
     return json.loads(attempt.store.get(f"{attempt.prefix}rollouts/ppo/{step:08d}.json"))["rollouts"]
 
@@ -100,11 +110,10 @@ def test_a_control_plane_that_was_killed_adopts_its_worker(work: Workplace) -> N
             work.services.kill("trainer")
             unheard = max(step.step for step in work.attempt(run).steps("ppo")) + 3
             wait_until(lambda u=unheard: any(s.step >= u for s in work.attempt(run).steps("ppo")), seconds=60)
-            worker.suspend()
-            work.services.restart("trainer")
-            assert run.refresh().state == "running"
-            assert work.worker(run) == worker
-            worker.resume()
+            with held_still(worker):
+                work.services.restart("trainer")
+                assert run.refresh().state == "running"
+                assert work.worker(run) == worker
     check_complete(work, run, events, steps=14)
 
 
@@ -153,7 +162,11 @@ async def overtake(work: Workplace, spec: rlhf.Ppo, whole: rlhf.Run, clock: Cloc
             if event.run.attempt > 1 and event.metrics and first and first.status() == psutil.STATUS_STOPPED:
                 first.resume()
         assert first is not None
-        await asyncio.to_thread(wait_until, lambda: not alive(first), seconds=60)
+        try:
+            await asyncio.to_thread(wait_until, lambda: not alive(first), seconds=120)
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                first.kill()
         await check_result(work, client, run, whole)
         of_first = {version for version in training_versions(work, run) if version.startswith("1.")}
         assert of_first <= versions, "nothing was published by attempt 1 after it had woken up"
