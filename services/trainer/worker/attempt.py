@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from services.runtime.errors import RetryLater
 from services.trainer import attempts
@@ -35,6 +36,7 @@ class LiveAttempt:
         self.objects = objects
         self._send = send
         self._status = Status(attempts.RUNNING)
+        self._status_lock = threading.Lock()
         self._unsent: queue.Queue[Step | None] = queue.Queue(MAX_UNSENT)
         self._unwritten: list[Step] = []
         self._written_at = time.monotonic()
@@ -73,7 +75,7 @@ class LiveAttempt:
         if self._unwritten and self._unwritten[-1].stage != step.stage:
             self.flush()
         self._unwritten.append(step)
-        self._status = replace(self._status, stage=step.stage, step=step.step, total_steps=step.total_steps)
+        self._change_status(stage=step.stage, step=step.step, total_steps=step.total_steps)
         self._enqueue(step)
         if time.monotonic() - self._written_at > FLUSH_SECONDS:
             self.flush()
@@ -86,7 +88,7 @@ class LiveAttempt:
     def finish(self, state: str, error: str = "") -> None:
         """The last word: succeeded, failed or stopped."""
         self.flush()
-        self._status = replace(self._status, state=state, error=error)
+        self._change_status(state=state, error=error)
         self._write_status()
 
     def _enqueue(self, step: Step | None) -> None:
@@ -110,8 +112,14 @@ class LiveAttempt:
         except queue.Empty:
             return None
 
+    def _change_status(self, **changes: Any) -> None:
+        with self._status_lock:
+            self._status = replace(self._status, **changes)
+
     def _write_status(self) -> None:
-        try:
-            self.objects.write_status(replace(self._status, heartbeat=time.time()))
-        except RetryLater as error:  # a heartbeat missed is no reason to lose the work; the last word is written again
-            log.warning("status not written: %s", error)
+        """A heartbeat that was under way must not overwrite the last word, hence the lock."""
+        with self._status_lock:
+            try:
+                self.objects.write_status(replace(self._status, heartbeat=time.time()))
+            except RetryLater as error:  # a heartbeat missed is no reason to lose the work
+                log.warning("status not written: %s", error)

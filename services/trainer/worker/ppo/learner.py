@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -14,11 +15,10 @@ from services.trainer.worker.experience import Rollout
 from services.trainer.worker.losses.ppo import log_ratio, policy_terms, value_loss_sum
 from services.trainer.worker.optimizer import Optimizer
 from services.trainer.worker.ppo.batch import Batch, Targets, pad_floats, require_complete
+from services.trainer.worker.ppo.targets import FIRST_STEP_TOLERANCE
 from services.trainer.worker.ppo.value_model import ValueModel
 
 MEASURED_AT_ONCE = 64  # sequences per forward without gradients
-# Two forwards of the same fp32 weights in differently shaped batches differ by about 1e-5 nats per token.
-FIRST_STEP_TOLERANCE = 1e-3
 
 
 class Learner:
@@ -71,8 +71,8 @@ class Learner:
         count = 0
         for epoch in range(self.spec.inner_epochs):
             order = epoch_order(len(batch.prompts), self.seed, step * self.spec.inner_epochs + epoch)
-            for rows in (part.tolist() for part in torch.tensor(order).chunk(self.spec.minibatches)):
-                for name, value in self._minibatch(batch, targets, rows).items():
+            for rows in np.array_split(order, min(self.spec.minibatches, len(order))):
+                for name, value in self._minibatch(batch, targets, rows.tolist()).items():
                     sums[name] += value
                 count += 1
         return {name: value / count for name, value in sums.items()}

@@ -134,3 +134,11 @@ def test_two_updates_from_one_state_are_bit_equal() -> None:
         found.update(batch, targets, 0)
         results.append(found.policy.tensors())
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+@pytest.mark.parametrize(("minibatches", "updates"), [(5, 5), (7, 7), (50, 12)])
+def test_every_minibatch_is_an_update_whatever_the_number_of_samples(minibatches: int, updates: int) -> None:
+    """12 samples in 5 or 7 parts; 50 parts of 12 samples are 12."""
+    found, batch, targets = measured(replace(SPEC, minibatches=minibatches, inner_epochs=1))
+    found.update(batch, targets, step=0)
+    assert found.policy.taken == found.value.taken == updates
