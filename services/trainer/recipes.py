@@ -15,7 +15,7 @@ class Optimization:
     learning_rate: float = 1e-3
     batch_size: int = 32
     epochs: int = 1
-    micro_batch_size: int = 0  # sequences per forward; 0: the whole batch
+    micro_batch_size: int = 0  # sequences per forward pass; 0: the whole batch in one
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     warmup_steps: int = 0
@@ -45,8 +45,8 @@ class RewardModelSpec:
 class DpoSpec:
     policy_model: str  # starting point and frozen reference
     dataset: str  # comparisons
-    beta: float = 0.1
-    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, epochs=1, micro_batch_size=16))
+    beta: float = 0.3
+    optimization: Optimization = field(default=Optimization(learning_rate=1.5e-4, epochs=1, micro_batch_size=16))
 
 
 class MissingEos(StrEnum):
@@ -61,12 +61,12 @@ class PpoSpec:
     policy_model: str  # starting point and frozen reference
     reward_model: str
     prompts: str  # dataset of prompts
-    steps: int = 60
+    steps: int = 40
     prompts_per_step: int = 32
     samples_per_prompt: int = 2
     max_new_tokens: int = 64
     temperature: float = 1.0
-    kl_coefficient: float = 0.05  # beta
+    kl_coefficient: float = 0.1  # beta
     kl_target: float = 0.0  # nats per response; > 0 turns the adaptive controller on
     clip_range: float = 0.2
     value_clip_range: float = 0.2

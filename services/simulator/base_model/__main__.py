@@ -16,9 +16,9 @@ from services.simulator.background import documents
 from services.simulator.base_model import WEIGHTS
 from services.simulator.world import load_world
 
-DOCUMENTS = 50_000
+DOCUMENTS = 80_000
 VOCABULARY = 2048
-WINDOW, BATCH, STEPS = 128, 32, 1200
+WINDOW, BATCH, STEPS = 128, 32, 2800
 LEARNING_RATE = 3e-3
 SEED = 0
 
