@@ -62,6 +62,8 @@ def collect(
     """Generates, then scores and asks the reference at the same time; None leaves a role out."""
     with stopwatch.part("rollout"):
         rollouts = collector.generate(policies, prompts, plan)
+    asked = [(place, sample) for place in range(len(prompts)) for sample in range(plan.samples_per_prompt)]
+    assert [(r.place, r.sample) for r in rollouts] == asked, f"{len(rollouts)} rollouts, not the {len(asked)} asked for"
     with ThreadPoolExecutor(2) as threads:
         scores = threads.submit(_scores, collector, reward, prompts, rollouts, plan, stopwatch) if reward else None
         logprobs = threads.submit(_references, collector, reference, rollouts, plan, stopwatch) if reference else None

@@ -47,9 +47,14 @@ def pad_floats(rows: Sequence[Sequence[float]]) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
 
 
+def enough(rollouts: Sequence[Rollout]) -> bool:
+    """Whether an update can be made of those that have a score."""
+    return sum(rollout.score is not None for rollout in rollouts) >= MIN_WHITENING_SAMPLES
+
+
 def require_enough(usable: Sequence[Rollout], rollouts: Sequence[Rollout]) -> None:
     """Raises Conflict where too few samples have a score, with the first reason why."""
-    if len(usable) < MIN_WHITENING_SAMPLES:
+    if not enough(usable):
         reason = next((rollout.score_error for rollout in rollouts if rollout.score_error), "there are no more")
         raise Conflict(
             f"{len(usable)} of {len(rollouts)} samples have a score, an update needs {MIN_WHITENING_SAMPLES}: {reason}"

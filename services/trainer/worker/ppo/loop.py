@@ -6,7 +6,7 @@ from services.trainer.worker.batches import stream
 from services.trainer.worker.collector import collect
 from services.trainer.worker.context import StageContext
 from services.trainer.worker.experience import Rollout, SamplingPlan
-from services.trainer.worker.ppo.batch import require_enough
+from services.trainer.worker.ppo.batch import enough, require_enough
 from services.trainer.worker.ppo.metrics import describe
 from services.trainer.worker.ppo.preparation import Ppo, prepare
 from services.trainer.worker.ppo.targets import check_first_step, targets_of
@@ -40,8 +40,12 @@ def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
 
 
 def experience(context: StageContext, spec: PpoSpec, ppo: Ppo, step: int) -> list[Rollout]:
-    """The rollouts of a step: those an earlier attempt persisted where the weights are the same, else new ones."""
-    if found := ppo.ledger.replay(step, ppo.publisher.acceptable):
+    """The rollouts of a step: those an earlier attempt persisted where the weights are the same, else new ones.
+
+    New ones, too, where too many scores had failed: the attempt died of it, and its successor would for ever.
+    """
+    found = ppo.ledger.replay(step, ppo.publisher.acceptable)
+    if found and enough(found):
         return found
     indexes = stream(len(ppo.prompts), spec.prompts_per_step, step, context.seed)
     plan = SamplingPlan(

@@ -137,6 +137,26 @@ def test_a_run_without_scores_fails_and_says_why(trained: Trained) -> None:
     assert trained.world.models.versions("scoreless") == []
 
 
+def test_a_run_that_died_of_failed_scores_asks_again_when_it_is_resumed(trained: Trained) -> None:
+    collector = FailingScores(trained.world.models)
+    collector.every = 1
+    with pytest.raises(Conflict):
+        trained.run(trained.spec(steps=1), "revived", collector)
+    world = SmallWorld(trained.world.folder, "revived")
+    (outcome,) = world.run(RunSpec("revived", trained.spec(steps=1), deterministic=True), number=2).values()
+    assert outcome.metrics["rollouts_used"] == 16
+
+
+class LosesTheLast(DirectCollector):
+    def generate(self, *args: object) -> list[Rollout]:  # type: ignore[override]
+        return super().generate(*args)[:-1]  # type: ignore[arg-type]
+
+
+def test_a_rollout_that_does_not_come_back_is_missed(trained: Trained) -> None:
+    with pytest.raises(AssertionError, match="15 rollouts, not the 16 asked for"):
+        trained.run(trained.spec(steps=1), "loses", LosesTheLast(trained.world.models))
+
+
 class Recorder(DirectCollector):
     """A generator that answers with the oldest version it may."""
 
@@ -170,7 +190,7 @@ def test_stale_weights_within_the_bound_are_used_and_corrected_for(trained: Trai
 
 
 def test_the_adaptive_controller_is_carried_from_step_to_step(trained: Trained) -> None:
-    trained.run(trained.spec(steps=3, kl_target=0.5), "adaptive")
+    trained.run(trained.spec(steps=3, kl_coefficient=0.05, kl_target=0.5), "adaptive")
     coefficients = [step.metrics["kl_coefficient"] for step in trained.steps("adaptive")]
     first = trained.steps("adaptive")[0].metrics
     expected = 0.05 * (1 - 0.2 * first["samples"] / 10_000)  # KL 0 is below the target by more than the clip
