@@ -137,14 +137,21 @@ def test_a_run_without_scores_fails_and_says_why(trained: Trained) -> None:
     assert trained.world.models.versions("scoreless") == []
 
 
+class FailsLater(DirectCollector):
+    """All scores of the second step fail."""
+
+    def score(self, *args: object) -> list[Score]:  # type: ignore[override]
+        found = super().score(*args)  # type: ignore[arg-type]
+        return found if self.calls["Score"] == 1 else [Score(None, None, "cosmic ray") for _ in found]
+
+
 def test_a_run_that_died_of_failed_scores_asks_again_when_it_is_resumed(trained: Trained) -> None:
-    collector = FailingScores(trained.world.models)
-    collector.every = 1
+    spec = trained.spec(steps=2, optimization=replace(FAST, checkpoint_every=1))
     with pytest.raises(Conflict):
-        trained.run(trained.spec(steps=1), "revived", collector)
+        trained.run(spec, "revived", FailsLater(trained.world.models))
     world = SmallWorld(trained.world.folder, "revived")
-    (outcome,) = world.run(RunSpec("revived", trained.spec(steps=1), deterministic=True), number=2).values()
-    assert outcome.metrics["rollouts_used"] == 16
+    (outcome,) = world.run(RunSpec("revived", spec, deterministic=True), number=2).values()
+    assert outcome.metrics["rollouts_used"] == 2 * 16
 
 
 class LosesTheLast(DirectCollector):
