@@ -50,7 +50,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     world = SmallWorld(tmp_path_factory.mktemp("ppo"))
     base = str(world.publish("base", small_world.policy()))
     learning = Optimization(learning_rate=1e-2, epochs=4)
-    pairs = [Comparison(prompt, "w5 w0", "w5 w1") for prompt in questions(100)]
+    pairs: list[Record] = [Comparison(prompt, "w5 w0", "w5 w1") for prompt in questions(100)]
     sft = SmallWorld(world.folder, "sft").train(SftSpec(base, world.put("demos", coin(160)), learning), "sft")
     spec = RewardModelSpec(f"sft@{sft.version}", world.put("pairs", pairs), optimization=learning)
     reward = SmallWorld(world.folder, "rm").train(spec, "rm")
