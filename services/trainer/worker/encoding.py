@@ -12,11 +12,10 @@ from services.runtime.errors import InvalidInput, Problem
 
 @dataclass(frozen=True)
 class Example:
-    prompt_ids: list[int]
-    response_ids: list[int]  # ends with the end-of-sequence token
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]  # ends with the end-of-sequence token
 
-    @property
-    def length(self) -> int:
+    def __len__(self) -> int:
         return len(self.prompt_ids) + len(self.response_ids)
 
 
@@ -25,7 +24,8 @@ def as_messages(prompt: RecordPrompt) -> list[Message]:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: RecordPrompt, response: str) -> Example:
-    return Example(encode_prompt(tokenizer, as_messages(prompt)), encode_response(tokenizer, response))
+    messages = as_messages(prompt)
+    return Example(tuple(encode_prompt(tokenizer, messages)), tuple(encode_response(tokenizer, response)))
 
 
 def length_limit(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase, max_length: int = 1 << 20) -> int:

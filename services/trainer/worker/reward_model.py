@@ -1,8 +1,7 @@
 """Reward modelling: Bradley-Terry on comparisons, then an offset such that demonstrations score 0 on average."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from services.language_model.tokens import prepare_tokenizer
 from services.trainer.attempts import StageOutcome
 from services.trainer.recipes import RewardModelSpec
 from services.trainer.worker.batches import epoch_order, micro_batches, plan
+from services.trainer.worker.comparisons import AnswerGroup, connected, flatten, group_by_prompt
 from services.trainer.worker.context import StageContext
 from services.trainer.worker.encoding import as_messages, length_limit, pad_id, require_rows
 from services.trainer.worker.losses.bradley_terry import bradley_terry_loss
@@ -30,27 +30,7 @@ SCORED_AT_ONCE = 64  # sequences per forward without gradients
 Ids = tuple[int, ...]
 
 
-@dataclass
-class PromptGroup:
-    """Answers to one prompt and which beat which; pairs that share an answer stay in one batch (Ouyang et al. 2022)."""
-
-    sequences: dict[Ids, int] = field(default_factory=dict)  # prompt and response → its place
-    pairs: list[tuple[int, int]] = field(default_factory=list)  # places of the chosen and the rejected one
-
-    def add(self, chosen: Ids, rejected: Ids) -> None:
-        places = [self.sequences.setdefault(ids, len(self.sequences)) for ids in (chosen, rejected)]
-        self.pairs.append((places[0], places[1]))
-
-    @property
-    def length(self) -> int:
-        return max(map(len, self.sequences))
-
-
-@dataclass(frozen=True)
-class Comparisons:
-    groups: list[PromptGroup]
-    num_long: int
-    num_ties: int
+RewardGroup = AnswerGroup[Ids]
 
 
 def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
@@ -58,7 +38,7 @@ def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
     tokenizer, model = load_start(context.models.fetch(context.models.resolve(spec.base_model)), context.seed)
     limit = length_limit(model.config, tokenizer, settings.max_length)
     rows = context.records("reward_model.dataset", spec.dataset, Comparison)
-    comparisons = group_by_prompt(tokenizer, rows, limit)
+    comparisons = group_by_prompt(rows, partial(encode, tokenizer), limit)
     require_rows(comparisons.groups, "reward_model.dataset", comparisons.num_long, limit)
     held_out, groups = split(comparisons.groups, context.seed)
     groups = [part for group in groups for part in connected(group)]
@@ -85,60 +65,27 @@ def load_start(folder: Path, seed: int) -> tuple[PreTrainedTokenizerBase, PreTra
     return tokenizer, model
 
 
-def group_by_prompt(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Comparison], limit: int) -> Comparisons:
-    groups: dict[Prompt, PromptGroup] = defaultdict(PromptGroup)
-    num_long = num_ties = 0
-    for row in rows:
-        chosen, rejected = (encode(tokenizer, row.prompt, text) for text in (row.chosen, row.rejected))
-        if chosen == rejected:
-            num_ties += 1
-        elif max(len(chosen), len(rejected)) > limit:
-            num_long += 1
-        else:
-            groups[row.prompt].add(chosen, rejected)
-    return Comparisons(list(groups.values()), num_long, num_ties)
-
-
-def connected(group: PromptGroup) -> list[PromptGroup]:
-    """The group cut into what must stay together: pairs that share an answer, directly or through others.
-
-    A prompt that was asked many times would else fill a whole batch with itself.
-    """
-    members = {place: {place} for place in group.sequences.values()}
-    for chosen, rejected in group.pairs:
-        joined = members[chosen] | members[rejected]
-        members.update(dict.fromkeys(joined, joined))
-    sequences, parts = list(group.sequences), defaultdict[int, PromptGroup](PromptGroup)
-    for chosen, rejected in group.pairs:
-        parts[min(members[chosen])].add(sequences[chosen], sequences[rejected])
-    return list(parts.values())
-
-
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, response: str) -> Ids:
     return tuple(encode_for_reward(tokenizer, as_messages(prompt), response))
 
 
-def split(groups: list[PromptGroup], seed: int) -> tuple[list[PromptGroup], list[PromptGroup]]:
+def split(groups: list[RewardGroup], seed: int) -> tuple[list[RewardGroup], list[RewardGroup]]:
     """Held-out groups and the ones to train on; no prompt is in both."""
     count = min(MAX_HELD_OUT, round(HELD_OUT_SHARE * len(groups)))
     order = epoch_order(len(groups), seed, epoch=0)
     return [groups[index] for index in order[:count]], [groups[index] for index in sorted(order[count:])]
 
 
-def pair_scores(model: PreTrainedModel, groups: Sequence[PromptGroup], pad_id: int) -> tuple[Tensor, Tensor]:
+def pair_scores(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> tuple[Tensor, Tensor]:
     """chosen_N and rejected_N of all pairs; every distinct sequence goes through the model once."""
-    sequences: list[Ids] = []
-    pairs: list[tuple[int, int]] = []
-    for group in groups:
-        pairs += [(len(sequences) + chosen, len(sequences) + rejected) for chosen, rejected in group.pairs]
-        sequences += group.sequences
+    sequences, pairs = flatten(groups)
     pairs_N2 = torch.tensor(pairs)
     scores_B = raw_scores(model, sequences, pad_id)
     return scores_B[pairs_N2[:, 0]], scores_B[pairs_N2[:, 1]]
 
 
-def batch_losses(model: PreTrainedModel, groups: list[PromptGroup], pad_id: int, micro_batch_size: int) -> Losses:
-    lengths, sizes = [group.length for group in groups], [len(group.sequences) for group in groups]
+def batch_losses(model: PreTrainedModel, groups: list[RewardGroup], pad_id: int, micro_batch_size: int) -> Losses:
+    lengths, sizes = [group.length for group in groups], [len(group.places) for group in groups]
 
     def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
         num_pairs = sum(len(groups[index].pairs) for index in batch)
@@ -158,10 +105,10 @@ def batch_losses(model: PreTrainedModel, groups: list[PromptGroup], pad_id: int,
 
 
 @torch.no_grad()
-def accuracy(model: PreTrainedModel, groups: Sequence[PromptGroup], pad_id: int) -> float:
+def accuracy(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> float:
     """Share of pairs in the right order; NaN-free: 0 without any pair, which `held_out_pairs` tells apart."""
     right = total = 0
-    sizes, lengths = [len(group.sequences) for group in groups], [group.length for group in groups]
+    sizes, lengths = [len(group.places) for group in groups], [group.length for group in groups]
     for micro in micro_batches(range(len(groups)), lengths, sizes, SCORED_AT_ONCE) if groups else []:
         chosen_N, rejected_N = pair_scores(model, [groups[index] for index in micro], pad_id)
         right, total = right + int((chosen_N > rejected_N).sum()), total + len(chosen_N)

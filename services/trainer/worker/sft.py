@@ -28,7 +28,7 @@ def run(context: StageContext, spec: SftSpec) -> StageOutcome:
     encoded = [
         encode(tokenizer, r.prompt, r.response) for r in context.records("sft.dataset", spec.dataset, Demonstration)
     ]
-    examples = [example for example in encoded if example.length <= limit]
+    examples = [example for example in encoded if len(example) <= limit]
     num_long = len(encoded) - len(examples)
     require_rows(examples, "sft.dataset", num_long, limit)
     batches = plan([1] * len(examples), settings.batch_size, settings.epochs, context.seed)
@@ -40,13 +40,13 @@ def run(context: StageContext, spec: SftSpec) -> StageOutcome:
 
 
 def batch_losses(model: PreTrainedModel, examples: list[Example], pad_id: int, micro_batch_size: int) -> Losses:
-    lengths, ones = [example.length for example in examples], [1] * len(examples)
+    lengths, ones = [len(example) for example in examples], [1] * len(examples)
 
     def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
         num_tokens = sum(len(examples[index].response_ids) for index in batch)
         for micro in micro_batches(batch, lengths, ones, micro_batch_size):
-            prompts = [examples[index].prompt_ids for index in micro]
-            responses = [examples[index].response_ids for index in micro]
+            prompts = [list(examples[index].prompt_ids) for index in micro]
+            responses = [list(examples[index].response_ids) for index in micro]
             logprobs_BR, mask_BR, _ = response_log_probs(model, prompts, responses, 1.0, pad_id)
             loss = sft_loss(logprobs_BR, mask_BR, num_tokens)
             yield loss, {"loss": loss.item(), "tokens": float(mask_BR.sum())}

@@ -4,18 +4,24 @@ import torch
 from services.language_model.loading import load_causal
 from services.language_model.log_probs import response_log_probs
 from services.trainer.recipes import DpoSpec, Optimization
-from services.trainer.worker.dpo import Pair, batch_losses, pair_log_probs, reference_log_probs
+from services.trainer.worker.comparisons import AnswerGroup
+from services.trainer.worker.dpo import answer_log_probs, batch_losses, reference_log_probs
 from services.trainer.worker.encoding import Example
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons
 
 
-def pair(i: int) -> Pair:
-    prompt = [3, 5 + i % 20, 4]
-    return Pair(Example(prompt, [6] * (1 + i % 3) + [2]), Example(prompt, [7, 2]))
+def group(i: int) -> AnswerGroup[Example]:
+    """Three answers to one prompt: the first beats both others, which share it."""
+    prompt = (3, 5 + i % 20, 4)
+    first, second, third = (Example(prompt, response) for response in ((6,) * (1 + i % 3) + (2,), (7, 2), (8, 9, 2)))
+    answers: AnswerGroup[Example] = AnswerGroup()
+    answers.add(first, second)
+    answers.add(first, third)
+    return answers
 
 
-PAIRS = [pair(i) for i in range(70)]
+GROUPS = [group(i) for i in range(70)]
 
 
 def test_the_chosen_answer_becomes_likelier_than_the_rejected_one(world: SmallWorld) -> None:
@@ -32,22 +38,36 @@ def test_the_chosen_answer_becomes_likelier_than_the_rejected_one(world: SmallWo
 
 def test_the_reference_is_the_policy_before_training() -> None:
     model = small_world.policy()
-    reference = reference_log_probs(model, PAIRS, 0)
+    reference = reference_log_probs(model, GROUPS, 0)
     for index in (0, 33, 69):
-        alone = pair_log_probs(model, [PAIRS[index]], 0)
-        assert reference[index].tolist() == pytest.approx(alone.tolist(), abs=1e-4)
-    terms = list(batch_losses(model, PAIRS, reference, 0.1, 0, micro_batch_size=16)(list(range(70))))
+        for place, answer in enumerate(GROUPS[index].answers):
+            alone = answer_log_probs(model, [answer], 0)
+            assert reference[index][place].item() == pytest.approx(alone.item(), abs=1e-4)
+    terms = list(batch_losses(model, GROUPS, reference, 0.1, 0, micro_batch_size=16)(list(range(70))))
     assert sum(metrics["loss"] for _, metrics in terms) == pytest.approx(0.6931, abs=1e-4)
     assert sum(metrics["margin"] for _, metrics in terms) == pytest.approx(0, abs=1e-4)
     assert len(terms) > 4
+
+
+def test_an_answer_shared_by_pairs_counts_in_each_as_if_it_stood_alone() -> None:
+    """One forward per distinct answer gives the loss of the plain way: every pair by itself."""
+    model = small_world.policy()
+    reference = [torch.linspace(-9, -5, len(g.places)) for g in GROUPS]
+    (metrics,) = [m for _, m in batch_losses(model, GROUPS[:1], reference, 0.5, 0, 0)([0])]
+    answers = GROUPS[0].answers
+    plain = []
+    for chosen, rejected in GROUPS[0].pairs:
+        ratios = [answer_log_probs(model, [answers[i]], 0) - reference[0][i] for i in (chosen, rejected)]
+        plain.append(-torch.nn.functional.logsigmoid(0.5 * (ratios[0] - ratios[1])).item())
+    assert metrics["loss"] == pytest.approx(sum(plain) / 2, abs=1e-4)
 
 
 def test_micro_batches_change_the_memory_and_not_the_gradient() -> None:
     gradients = []
     for size in (0, 8):
         model = small_world.policy()
-        reference = torch.zeros(len(PAIRS), 2)
-        for loss, _ in batch_losses(model, PAIRS, reference, 0.5, 0, size)(list(range(20))):
+        reference = [torch.zeros(len(g.places)) for g in GROUPS]
+        for loss, _ in batch_losses(model, GROUPS, reference, 0.5, 0, size)(list(range(20))):
             loss.backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-5)

@@ -1,12 +1,16 @@
+from functools import partial
+
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from services.data.records import Comparison, Demonstration, Message
 from services.language_model.loading import load_reward, load_tokenizer
 from services.language_model.scoring import encode_for_reward, raw_scores
 from services.trainer.recipes import Optimization, RewardModelSpec
+from services.trainer.worker.comparisons import Comparisons, connected, group_by_prompt
 from services.trainer.worker.encoding import as_messages
-from services.trainer.worker.reward_model import connected, group_by_prompt, load_start, pair_scores, split
+from services.trainer.worker.reward_model import Ids, encode, load_start, pair_scores, split
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons, demonstrations, questions
 
@@ -49,6 +53,10 @@ def test_without_demonstrations_the_chosen_answers_score_zero(world: SmallWorld)
     assert scores(world, outcome, answers).mean().item() == pytest.approx(0, abs=1e-4)
 
 
+def grouped(tokenizer: PreTrainedTokenizerBase, rows: list[Comparison], limit: int) -> Comparisons[Ids]:
+    return group_by_prompt(rows, partial(encode, tokenizer), limit)
+
+
 def test_all_pairs_of_a_prompt_stay_together_and_ties_go() -> None:
     """Four ranked answers make six pairs of four sequences, each scored once."""
     prompt = (Message("user", "w1"),)
@@ -56,25 +64,25 @@ def test_all_pairs_of_a_prompt_stay_together_and_ties_go() -> None:
     rows = [Comparison(prompt, ranked[i], ranked[j]) for i in range(4) for j in range(i + 1, 4)]
     tie, long = Comparison(prompt, "w2", "w2"), Comparison(prompt, "w2", "w9 " * 40)
     other = Comparison((Message("user", "w7"),), "w2", "w3")
-    found = group_by_prompt(small_world.tokenizer(), [*rows, tie, long, other], limit=20)
-    assert [(len(g.pairs), len(g.sequences)) for g in found.groups] == [(6, 4), (1, 2)]
+    found = grouped(small_world.tokenizer(), [*rows, tie, long, other], limit=20)
+    assert [(len(g.pairs), len(g.places)) for g in found.groups] == [(6, 4), (1, 2)]
     assert (found.num_ties, found.num_long) == (1, 1)
 
 
 def test_a_prompt_asked_twice_is_cut_where_no_answer_is_shared() -> None:
     prompt = (Message("user", "w1"),)
     rows = [Comparison(prompt, *pair) for pair in (("w2", "w3"), ("w4", "w5"), ("w3", "w6"), ("w5", "w7"))]
-    (group,) = group_by_prompt(small_world.tokenizer(), rows, limit=20).groups
+    (group,) = grouped(small_world.tokenizer(), rows, limit=20).groups
     parts = connected(group)
-    assert [(len(part.pairs), len(part.sequences)) for part in parts] == [(2, 3), (2, 3)]
-    assert not set(parts[0].sequences) & set(parts[1].sequences)
+    assert [(len(part.pairs), len(part.places)) for part in parts] == [(2, 3), (2, 3)]
+    assert not set(parts[0].places) & set(parts[1].places)
 
 
 def test_scores_of_pairs_belong_to_their_sequences(world: SmallWorld) -> None:
     tokenizer, model = load_start(world.models.fetch(world.publish("base", small_world.policy())), seed=0)
-    groups = group_by_prompt(tokenizer, [r for r in comparisons(12) if isinstance(r, Comparison)], 64).groups
+    groups = grouped(tokenizer, [r for r in comparisons(12) if isinstance(r, Comparison)], 64).groups
     chosen_N, rejected_N = pair_scores(model, groups, 0)
-    flat = [(list(g.sequences)[c], list(g.sequences)[r]) for g in groups for c, r in g.pairs]
+    flat = [(g.answers[c], g.answers[r]) for g in groups for c, r in g.pairs]
     for n, (chosen, rejected) in enumerate(flat):
         assert chosen_N[n].item() == pytest.approx(raw_scores(model, [chosen], 0).item(), abs=1e-5)
         assert rejected_N[n].item() == pytest.approx(raw_scores(model, [rejected], 0).item(), abs=1e-5)
@@ -82,7 +90,7 @@ def test_scores_of_pairs_belong_to_their_sequences(world: SmallWorld) -> None:
 
 def test_no_prompt_is_both_trained_on_and_held_out() -> None:
     rows = [r for r in comparisons(300) if isinstance(r, Comparison)]
-    groups = group_by_prompt(small_world.tokenizer(), rows, 64).groups
+    groups = grouped(small_world.tokenizer(), rows, 64).groups
     held_out, kept = split(groups, seed=3)
     assert len(held_out) == round(0.05 * len(groups)) > 0
     assert len(held_out) + len(kept) == len(groups)
