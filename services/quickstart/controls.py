@@ -22,7 +22,10 @@ def run_controls(road: Road) -> dict[str, dict]:
     """Each control's gold against SFT's on held-out prompts, and whether it came out as it must."""
     shuffled, inverted = _shuffle(road.pairs, road.seed), [_inverted(pair) for pair in road.pairs]
     return {
-        "ppo, constant reward": _ppo(road, "constant", _not_raised, reward=_edited_reward(road, 0.0)),
+        # Constant means also: the same for answers that do not end.
+        "ppo, constant reward": _ppo(
+            road, "constant", _not_raised, reward=_edited_reward(road, 0.0), missing_eos_value=0.0
+        ),
         "ppo, learning rate 0": _ppo(road, "still", _not_raised, learning_rate=NO_LEARNING_RATE),
         "ppo, reward sign flipped": _ppo(road, "flipped", _lowered, reward=_edited_reward(road, -1.0)),
         "ppo, shuffled labels": _ppo(road, "shuffled", _not_raised, reward=_reward_of(road, "shuffled", shuffled)),
@@ -41,11 +44,17 @@ def _lowered(difference: Effect) -> bool:
 
 
 def _ppo(
-    road: Road, name: str, expected: Callable[[Effect], bool], reward: str = "", learning_rate: float | None = None
+    road: Road,
+    name: str,
+    expected: Callable[[Effect], bool],
+    reward: str = "",
+    learning_rate: float | None = None,
+    missing_eos_value: float | None = None,
 ) -> dict:
     spec = rlhf.Ppo(
         policy_model=road.models["sft"], reward_model=reward or road.models["reward"], prompts="prompts",
         steps=road.plan.ppo_steps, max_new_tokens=road.plan.max_new_tokens, learning_rate=learning_rate,
+        missing_eos_value=missing_eos_value,
     )  # fmt: skip
     return _judge(road, road.train(f"control-ppo-{name}", spec), expected)
 

@@ -7,7 +7,7 @@ from rlhf import Client
 
 from services.quickstart.material import LabelledPair, sample
 from services.simulator.cases import Case
-from services.simulator.evaluation import PER_FAMILY, Judged
+from services.simulator.evaluation import PER_FAMILY, RESAMPLES, Judged
 from services.simulator.gold import GoldJudge
 from services.simulator.raters import RaterPanel, bayes_ceiling
 from services.simulator.splits import Split, cases, spread
@@ -51,7 +51,12 @@ def answer(client: Client, world: World, model: str, reference: str, pool: list[
         "agrees_with_wrong_opinion": sum(map(panel.agrees, opinions)) / max(1, len(opinions)),
         "empty_words": float(np.mean([[gold.empty_words for gold in row] for row in golds])),
     }
-    return Answers(pool, texts, Judged([case.family for case in pool], score_PS, words_PS), summary)
+    return Answers(
+        pool,
+        texts,
+        Judged([case.family for case in pool], [case.subject for case in pool], score_PS, words_PS),
+        summary,
+    )
 
 
 def reward_accuracy(client: Client, model: str, pairs: list[LabelledPair]) -> dict[str, float]:
@@ -61,15 +66,29 @@ def reward_accuracy(client: Client, model: str, pairs: list[LabelledPair]) -> di
         part = pairs[start : start + SEQUENCES_PER_CALL // 2]
         items = [(p.case.prompt, text) for p in part for text in (p.chosen, p.rejected)]
         scores += client.reward.score(items, model=model)
-    margins = [_number(a) - _number(b) for a, b in zip(scores[::2], scores[1::2], strict=True)]
-    accuracy = sum((margin > 0) + 0.5 * (margin == 0) for margin in margins) / len(margins)
-    ceiling = bayes_ceiling([pair.chosen_probability for pair in pairs])
+    right_N = np.array([_number(a) > _number(b) for a, b in zip(scores[::2], scores[1::2], strict=True)])
+    chance_N = np.array([pair.chosen_probability for pair in pairs])
+    ceiling = bayes_ceiling(chance_N.tolist())
+    low, high = _recovered_interval(right_N, chance_N, [pair.case.prompt for pair in pairs])
     return {
-        "accuracy": accuracy,
+        "accuracy": float(right_N.mean()),
         "ceiling": ceiling,
-        "recovered": (accuracy - 0.5) / (ceiling - 0.5),
+        "recovered": (float(right_N.mean()) - 0.5) / (ceiling - 0.5),
+        "recovered_low": low,
+        "recovered_high": high,
         "pairs": len(pairs),
     }
+
+
+def _recovered_interval(right_N: np.ndarray, chance_N: np.ndarray, prompts: list[str]) -> tuple[float, float]:
+    """95 % bootstrap interval over prompts of the recovered share."""
+    rng, prompt_N = np.random.default_rng(0), np.unique(prompts, return_inverse=True)[1]
+    ceiling_N = np.maximum(chance_N, 1 - chance_N)
+    totals_P3 = np.stack([np.bincount(prompt_N, weights) for weights in (right_N, ceiling_N, np.ones(len(right_N)))], 1)
+    draws = totals_P3[rng.integers(0, len(totals_P3), (RESAMPLES, len(totals_P3)))].sum(1)
+    recovered = (draws[:, 0] / draws[:, 2] - 0.5) / (draws[:, 1] / draws[:, 2] - 0.5)
+    low, high = np.quantile(recovered, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _number(score) -> float:

@@ -16,7 +16,8 @@ CURVES = (
     ("SFT loss", "nats per token", "sft", "loss"),
     ("Reward model loss", "nats per pair", "reward", "loss"),
     ("Reward model accuracy", "share of pairs", "reward", "accuracy"),
-    ("PPO: normalised reward", "score", "ppo", "reward"),
+    ("PPO: normalised score", "before the rule for missing ends", "ppo", "reward"),
+    ("PPO: reward with the KL penalty", "what is maximised", "ppo", "objective"),
     ("PPO: KL to the reference", "nats per response", "ppo", "kl"),
     ("PPO: entropy", "nats per token", "ppo", "entropy"),
     ("PPO: response length", "tokens", "ppo", "response_length"),
@@ -51,8 +52,9 @@ def print_summary(results: dict, out: Path, console: Console) -> None:
                       "above" if effect["passed"] else "NOT above")  # fmt: skip
     console.print(table)
     reward = results["reward_model"]
+    recovered = f"{reward['recovered']:.0%} [{reward['recovered_low']:.0%}, {reward['recovered_high']:.0%}]"
     console.print(f"Reward model: {reward['accuracy']:.1%} of {reward['pairs']} held-out pairs (Bayes ceiling "
-                  f"{reward['ceiling']:.1%}): {reward['recovered']:.0%} of what can be known")  # fmt: skip
+                  f"{reward['ceiling']:.1%}): {recovered} of what can be known")  # fmt: skip
     for name in ("ppo", "dpo"):
         print_kl = results["judged"][name]["held_out"]
         console.print(f"KL of {name} to the reference: {print_kl['kl_to_sft']:.2f} nats per response")

@@ -62,7 +62,8 @@ class Road:
 
     def _judged_pairs(self, pool: list[Case], per_case: int, seed: int) -> list[LabelledPair]:
         rollouts = sample(self.client, self.models["sft"], pool, per_case, self.plan.max_new_tokens, seed * 1000)
-        texts = [rollout.text for rollout in rollouts]
+        # An answer that was cut off is not shown to anybody; an empty text makes no pair.
+        texts = [rollout.text if rollout.finish_reason == "stop" else "" for rollout in rollouts]
         return label(self.world, pool, [texts[i : i + per_case] for i in range(0, len(texts), per_case)], seed)
 
     def reward_model(self) -> None:

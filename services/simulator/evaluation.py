@@ -1,7 +1,7 @@
-"""Compares two models by gold: bootstrap intervals over prompts, plain and at matched length."""
+"""Compares two models by gold: bootstrap intervals over subjects, plain and at matched length."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Effect:
     low: float
     high: float
     prompts: int
+    coverage: float = 1.0  # share of the answers that could be compared
 
     def above(self, bar: float) -> bool:
         return self.low > max(0.0, bar)
@@ -28,9 +29,13 @@ class Effect:
 
 @dataclass(frozen=True)
 class Judged:
-    """One model's answers to P prompts with S samples each."""
+    """One model's answers to P prompts with S samples each.
+
+    Prompts about one subject succeed and fail together, so intervals come from resampling (family, subject) pairs.
+    """
 
     families_P: list[str]
+    subjects_P: list[str]
     gold_PS: np.ndarray
     words_PS: np.ndarray
 
@@ -38,13 +43,14 @@ class Judged:
 def effect(better: Judged, worse: Judged, seed: int = 0) -> Effect:
     """Mean gold of `better` minus that of `worse`, on the same prompts."""
     difference_P = better.gold_PS.mean(1) - worse.gold_PS.mean(1)
-    return _bootstrap(lambda rows: float(difference_P[rows].mean()), len(difference_P), seed)
+    return _bootstrap(lambda rows: float(difference_P[rows].mean()), better, seed)
 
 
 def effect_at_matched_length(better: Judged, worse: Judged, seed: int = 0) -> Effect:
     """The same among answers of one family and one length (bins of four words), averaged over the bins both have.
 
-    A bin with n and m answers weighs n·m/(n+m). NaN where the two models share no bin.
+    A bin with n and m answers weighs n·m/(n+m). NaN where the two models share no bin; `coverage` is the share of all
+    answers that lie in shared bins.
     """
     families = np.unique(better.families_P, return_inverse=True)[1]
     bins = np.concatenate([_bins(families, model.words_PS) for model in (better, worse)], axis=1)
@@ -65,15 +71,26 @@ def effect_at_matched_length(better: Judged, worse: Judged, seed: int = 0) -> Ef
         differences = sums[0][both] / n - sums[1][both] / m
         return float((weights * differences).sum() / weights.sum()) if both.any() else float("nan")
 
-    return _bootstrap(matched, len(gold_PT), seed)
+    return replace(_bootstrap(matched, better, seed), coverage=_coverage(bins_PT, first_T))
 
 
 def _bins(families_P: np.ndarray, words_PS: np.ndarray) -> np.ndarray:
     return families_P[:, None] * 1000 + np.minimum(words_PS // WORDS_PER_BIN, 999)
 
 
-def _bootstrap(statistic: Callable[[np.ndarray], float], prompts: int, seed: int) -> Effect:
-    rng = np.random.default_rng(seed)
-    draws = [statistic(rng.integers(0, prompts, prompts)) for _ in range(RESAMPLES)]
+def _coverage(bins_PT: np.ndarray, first_T: np.ndarray) -> float:
+    shared = np.intersect1d(bins_PT[:, first_T], bins_PT[:, ~first_T])
+    return float(np.isin(bins_PT, shared).mean())
+
+
+def _bootstrap(statistic: Callable[[np.ndarray], float], judged: Judged, seed: int) -> Effect:
+    rng, prompts = np.random.default_rng(seed), len(judged.families_P)
+    names = [f"{family}/{subject}" for family, subject in zip(judged.families_P, judged.subjects_P, strict=True)]
+    clusters = np.unique(names, return_inverse=True)[1]
+    members = [np.flatnonzero(clusters == cluster) for cluster in range(clusters.max() + 1)]
+    draws = []
+    for _ in range(RESAMPLES):
+        picked = rng.integers(0, len(members), len(members))
+        draws.append(statistic(np.concatenate([members[cluster] for cluster in picked])))
     low, high = np.quantile(draws, [0.025, 0.975])  # NaN where no draw has a common bin
     return Effect(statistic(np.arange(prompts)), float(low), float(high), prompts)

@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from services.data import read
+from services.quickstart.material import label, write_comparisons, write_demonstrations, write_prompts
+from services.simulator.families import all_cases
+from services.simulator.splits import cases, draw, split_of
+from services.simulator.world import load_world
+
+WORLD = load_world("home")
+CASES = draw(cases(WORLD, "train"), 40, seed=0)
+GOOD, BAD = "I hope this helps.", "Life is full of such things. One could go on and on."
+
+
+def test_all_pairs_of_the_answers_are_judged_and_equal_or_empty_ones_dropped() -> None:
+    pairs = label(WORLD, CASES[:1], [["one", "two", "two", "", "three"]], seed=0)
+    assert sorted(tuple(sorted((p.chosen, p.rejected))) for p in pairs) == sorted(
+        [("one", "two"), ("one", "two"), ("one", "three"), ("three", "two"), ("three", "two")]
+    )
+
+
+def test_the_chance_belongs_to_the_chosen_answer() -> None:
+    pairs = label(WORLD, CASES, [[GOOD, BAD]] * len(CASES), seed=1)
+    for pair in pairs:
+        assert (pair.chosen_probability > 0.5) == (pair.chosen == GOOD)
+    assert {pair.chosen for pair in pairs} == {GOOD, BAD}, "labels are drawn, not decided"
+
+
+def test_what_is_written_is_read_as_what_it_is(tmp_path: Path) -> None:
+    pairs = label(WORLD, CASES, [[GOOD, BAD]] * len(CASES), seed=1)
+    assert read(write_comparisons(pairs, tmp_path / "c.jsonl")).record_type == "comparison"
+    assert read(write_demonstrations(WORLD, 50, 0, tmp_path / "d.jsonl")).record_type == "demonstration"
+    assert read(write_prompts(WORLD, tmp_path / "p.jsonl")).record_type == "prompt"
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_no_stage_is_given_a_prompt_of_the_evaluation(tmp_path: Path, seed: int) -> None:
+    splits = {case.prompt: split_of(case) for case in all_cases(WORLD)}
+    files = [write_demonstrations(WORLD, 400, seed, tmp_path / "d.jsonl"), write_prompts(WORLD, tmp_path / "p.jsonl")]
+    for file in files:
+        asked = {json.loads(line)["prompt"] for line in file.read_text().splitlines()}
+        assert {splits[prompt] for prompt in asked} == {"train"}
