@@ -108,7 +108,7 @@ def test_a_control_plane_that_was_killed_adopts_its_worker(work: Workplace) -> N
         if event.step == 2 and event.metrics:
             worker = work.worker(run)
             work.services.kill("trainer")
-            unheard = max(step.step for step in work.attempt(run).steps("ppo")) + 3
+            unheard = event.step + 3  # what was told by now may be stored a moment later
             wait_until(lambda u=unheard: any(s.step >= u for s in work.attempt(run).steps("ppo")), seconds=60)
             with held_still(worker):
                 work.services.restart("trainer")

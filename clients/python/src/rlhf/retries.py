@@ -9,7 +9,7 @@ from rlhf.errors import ConnectionFailedError, DeadlineError, RefusedError, Rlhf
 # Bound on the time a single call spends being refused, where its timeout does not end it sooner.
 REFUSED_SECONDS = 60.0
 # A service that restarts is back within seconds; one that is not there should be reported soon.
-BLIND_ATTEMPTS = 4
+BLIND_ATTEMPTS = 5
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 5.0
 

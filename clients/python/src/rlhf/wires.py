@@ -28,7 +28,7 @@ OPTIONS = (
     # gRPC backs off up to two minutes; a service that restarts is back within seconds.
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_retries", 0),  # one layer of retries: `Retries`
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )
