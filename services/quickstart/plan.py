@@ -16,8 +16,8 @@ class Plan:
 
 FULL = Plan(
     demonstrations=6000,
-    compared_prompts=2000,
-    compared_samples=3,
+    compared_prompts=2600,
+    compared_samples=4,
     held_out_pairs=1000,
     ppo_steps=None,
     evaluation_samples=4,

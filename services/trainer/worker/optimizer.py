@@ -9,6 +9,7 @@ from services.trainer.recipes import Optimization
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
+LEAST_STEPS_PER_WARMUP = 5  # a run of few steps would else end before its warm-up does
 EPSILON = 1e-5  # Huang et al. 2024: with 1e-8 the first steps of PPO are too large
 
 
@@ -38,7 +39,8 @@ class Optimizer(Generic[ModelT]):
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        return self.peak * learning_rate_factor(self.taken, self.total_steps, self.settings.warmup_steps)
+        warmup_steps = min(self.settings.warmup_steps, self.total_steps // LEAST_STEPS_PER_WARMUP)
+        return self.peak * learning_rate_factor(self.taken, self.total_steps, warmup_steps)
 
     def step(self) -> float:
         """One update from the gradients at hand, which are then cleared; returns their norm before clipping.

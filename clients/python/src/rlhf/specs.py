@@ -93,7 +93,7 @@ class _Optimized(Spec):
     micro_batch_size: Annotated[int | None, "sequences per forward pass; at most the batch"] = None
     max_grad_norm: Annotated[float | None, "gradients are clipped to this norm"] = None
     weight_decay: Annotated[float | None, "AdamW's"] = None
-    warmup_steps: Annotated[int | None, "steps of linear warm-up"] = None
+    warmup_steps: Annotated[int | None, "steps of linear warm-up, at most a fifth of all"] = None
     max_length: Annotated[int | None, "tokens per sequence; longer ones are counted and left out"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints"] = None
 

@@ -27,6 +27,13 @@ def test_the_rate_warms_up_then_falls_in_a_line_to_zero() -> None:
     assert learning_rate_factor(0, total_steps=4, warmup_steps=0) == 1.0
 
 
+def test_a_short_run_warms_up_for_a_fifth_of_its_steps_at_most() -> None:
+    optimizer = Optimizer(nn.Linear(2, 1), Optimization(learning_rate=1.0, warmup_steps=100), total_steps=10)
+    assert optimizer.learning_rate == 0.5
+    optimizer.taken = 2
+    assert optimizer.learning_rate == 1.0
+
+
 def test_one_step_is_adamw_with_epsilon_1e_5() -> None:
     """First step of AdamW: moments cancel to g / (|g| + eps), and decay acts on matrices only."""
     optimizer = Optimizer(nn.Linear(2, 1), SETTINGS, total_steps=10)
