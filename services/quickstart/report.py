@@ -98,4 +98,4 @@ def _html(figure: go.Figure, title: str, unit: str, height: int = 260) -> str:
         template="plotly_white",
         margin={"l": 60, "r": 16, "t": 48, "b": 36},
     )
-    return figure.to_html(full_html=False, include_plotlyjs=False)
+    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False})
