@@ -169,7 +169,9 @@ async def overtake(work: Workplace, spec: rlhf.Ppo, whole: rlhf.Run, clock: Cloc
                 first.kill()
         await check_result(work, client, run, whole)
         of_first = {version for version in training_versions(work, run) if version.startswith("1.")}
-        assert of_first <= versions, "nothing was published by attempt 1 after it had woken up"
+        # It may have been stopped in the middle of writing the version of step 3, which nobody asks for any more.
+        late = {version for version in of_first - versions if not version.startswith("1.3-")}
+        assert not late, "no step was made and published by attempt 1 after it had woken up"
         check_history(work, run, [event async for event in run.watch(timeout=60)])
 
 
