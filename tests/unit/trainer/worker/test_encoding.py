@@ -11,7 +11,7 @@ def test_a_response_ends_with_the_end_of_sequence_token() -> None:
     found = encode(tokenizer, (Message("user", "w1 w2"),), "w3")
     assert tokenizer.convert_ids_to_tokens(found.prompt_ids) == ["<user>", "w1", "w2", "<assistant>"]
     assert tokenizer.convert_ids_to_tokens(found.response_ids) == ["w3", "<eos>"]
-    assert found.length == 6
+    assert len(found) == 6
 
 
 def test_the_limit_is_the_smallest_of_what_was_asked_and_what_can_be_seen() -> None:
