@@ -27,7 +27,7 @@ def run(threads: int, repeats: int) -> Iterator[Result]:
         return
     prompts, responses = workload.prompts(BATCH * STEPS), workload.responses(BATCH * STEPS)
     examples = [Example(p, [*r, models.VOCABULARY - 1]) for p, r in zip(prompts, responses, strict=True)]
-    tokens = sum(example.length for example in examples[BATCH:])
+    tokens = sum(map(len, examples[BATCH:]))
     seconds, peer_seconds = [], []
     for _ in range(repeats):
         seconds.append(train(examples))
