@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from services.runtime.errors import Conflict, InvalidInput, NotFound, NotReady, Problem, as_service_error
+from services.serving.own_thread import in_own_thread
 from services.serving.resident import ModelState, Resident
 from services.serving.resolver import Resolver
 from services.storage.models import ModelStore, Version
@@ -138,7 +139,7 @@ class ModelPool(Generic[T]):
             weights = await self._drained(previous) if previous else None
             if weights is None:
                 await self._make_room(resident, _weight_bytes(folder))
-            loaded = await asyncio.to_thread(self._read, resident.version, weights)
+            loaded = await in_own_thread(self._read, resident.version, weights)
             resident.ready(loaded, loaded.memory_bytes)
         except Exception as error:
             failure = as_service_error(error)
