@@ -52,8 +52,12 @@ def run(threads: int, repeats: int) -> Iterator[Result]:
 
 @contextmanager
 def system(folder: Path, threads: int) -> Iterator[rlhf.Client]:
+    """Reward and reference service are asked at the same time, so each has half of the cores."""
+    half = ("--threads", str(max(1, threads // 2)))
     with (
-        Services(str(folder / "storage"), folder, threads=threads) as services,
+        Services(
+            str(folder / "storage"), folder, threads=threads, flags={"reward": half, "reference": half}
+        ) as services,
         rlhf.Client(**services.addresses) as client,
     ):
         upload(client, folder)
