@@ -26,7 +26,7 @@ def run(threads: int, repeats: int) -> Iterator[Result]:
         print(f"sft: {NOT_INSTALLED}", flush=True)
         return
     prompts, responses = workload.prompts(BATCH * STEPS), workload.responses(BATCH * STEPS)
-    examples = [Example(p, [*r, models.VOCABULARY - 1]) for p, r in zip(prompts, responses, strict=True)]
+    examples = [Example(tuple(p), (*r, models.VOCABULARY - 1)) for p, r in zip(prompts, responses, strict=True)]
     tokens = sum(map(len, examples[BATCH:]))
     seconds, peer_seconds = [], []
     for _ in range(repeats):
