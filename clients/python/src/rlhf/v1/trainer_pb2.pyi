@@ -181,8 +181,54 @@ class PipelineSpec(_message.Message):
     stages: _containers.RepeatedCompositeFieldContainer[PipelineStage]
     def __init__(self, stages: _Optional[_Iterable[_Union[PipelineStage, _Mapping]]] = ...) -> None: ...
 
+class Toleration(_message.Message):
+    __slots__ = ("key", "value", "effect")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    effect: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ..., effect: _Optional[str] = ...) -> None: ...
+
+class Placement(_message.Message):
+    __slots__ = ("nodes", "processes_per_node", "gpus_per_node", "cpu", "memory", "node_selector", "tolerations", "priority_class", "labels")
+    class NodeSelectorEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    GPUS_PER_NODE_FIELD_NUMBER: _ClassVar[int]
+    CPU_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_FIELD_NUMBER: _ClassVar[int]
+    NODE_SELECTOR_FIELD_NUMBER: _ClassVar[int]
+    TOLERATIONS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_CLASS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    nodes: int
+    processes_per_node: int
+    gpus_per_node: int
+    cpu: str
+    memory: str
+    node_selector: _containers.ScalarMap[str, str]
+    tolerations: _containers.RepeatedCompositeFieldContainer[Toleration]
+    priority_class: str
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, nodes: _Optional[int] = ..., processes_per_node: _Optional[int] = ..., gpus_per_node: _Optional[int] = ..., cpu: _Optional[str] = ..., memory: _Optional[str] = ..., node_selector: _Optional[_Mapping[str, str]] = ..., tolerations: _Optional[_Iterable[_Union[Toleration, _Mapping]]] = ..., priority_class: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class RunSpec(_message.Message):
-    __slots__ = ("name", "sft", "reward_model", "ppo", "dpo", "evaluate", "pipeline", "seed", "deterministic", "threads")
+    __slots__ = ("name", "sft", "reward_model", "ppo", "dpo", "evaluate", "pipeline", "seed", "deterministic", "threads", "placement", "deadline_seconds")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SFT_FIELD_NUMBER: _ClassVar[int]
     REWARD_MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +239,8 @@ class RunSpec(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
     THREADS_FIELD_NUMBER: _ClassVar[int]
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     sft: SftSpec
     reward_model: RewardModelSpec
@@ -203,7 +251,9 @@ class RunSpec(_message.Message):
     seed: int
     deterministic: bool
     threads: int
-    def __init__(self, name: _Optional[str] = ..., sft: _Optional[_Union[SftSpec, _Mapping]] = ..., reward_model: _Optional[_Union[RewardModelSpec, _Mapping]] = ..., ppo: _Optional[_Union[PpoSpec, _Mapping]] = ..., dpo: _Optional[_Union[DpoSpec, _Mapping]] = ..., evaluate: _Optional[_Union[EvaluateSpec, _Mapping]] = ..., pipeline: _Optional[_Union[PipelineSpec, _Mapping]] = ..., seed: _Optional[int] = ..., deterministic: _Optional[bool] = ..., threads: _Optional[int] = ...) -> None: ...
+    placement: Placement
+    deadline_seconds: int
+    def __init__(self, name: _Optional[str] = ..., sft: _Optional[_Union[SftSpec, _Mapping]] = ..., reward_model: _Optional[_Union[RewardModelSpec, _Mapping]] = ..., ppo: _Optional[_Union[PpoSpec, _Mapping]] = ..., dpo: _Optional[_Union[DpoSpec, _Mapping]] = ..., evaluate: _Optional[_Union[EvaluateSpec, _Mapping]] = ..., pipeline: _Optional[_Union[PipelineSpec, _Mapping]] = ..., seed: _Optional[int] = ..., deterministic: _Optional[bool] = ..., threads: _Optional[int] = ..., placement: _Optional[_Union[Placement, _Mapping]] = ..., deadline_seconds: _Optional[int] = ...) -> None: ...
 
 class StageResult(_message.Message):
     __slots__ = ("stage", "model_version", "metrics")
@@ -360,6 +410,30 @@ class StreamLogsResponse(_message.Message):
     text: str
     attempt: int
     def __init__(self, text: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class ListRunEventsRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class RunEvent(_message.Message):
+    __slots__ = ("at", "attempt", "reason", "message")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    attempt: int
+    reason: str
+    message: str
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ListRunEventsResponse(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[RunEvent]
+    def __init__(self, events: _Optional[_Iterable[_Union[RunEvent, _Mapping]]] = ...) -> None: ...
 
 class ReportProgressRequest(_message.Message):
     __slots__ = ("run_id", "attempt", "step")

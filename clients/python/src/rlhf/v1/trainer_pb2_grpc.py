@@ -70,6 +70,11 @@ class TrainerServiceStub:
                 request_serializer=rlhf_dot_v1_dot_trainer__pb2.StreamLogsRequest.SerializeToString,
                 response_deserializer=rlhf_dot_v1_dot_trainer__pb2.StreamLogsResponse.FromString,
                 _registered_method=True)
+        self.ListRunEvents = channel.unary_unary(
+                '/rlhf.v1.TrainerService/ListRunEvents',
+                request_serializer=rlhf_dot_v1_dot_trainer__pb2.ListRunEventsRequest.SerializeToString,
+                response_deserializer=rlhf_dot_v1_dot_trainer__pb2.ListRunEventsResponse.FromString,
+                _registered_method=True)
 
 
 class TrainerServiceServicer:
@@ -116,7 +121,15 @@ class TrainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamLogs(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """What the workers printed, of all attempts in order; works before there is a worker, and across restarts of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRunEvents(self, request, context):
+        """What happened to a run and its workers, oldest first.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -158,6 +171,11 @@ def add_TrainerServiceServicer_to_server(servicer, server):
                     servicer.StreamLogs,
                     request_deserializer=rlhf_dot_v1_dot_trainer__pb2.StreamLogsRequest.FromString,
                     response_serializer=rlhf_dot_v1_dot_trainer__pb2.StreamLogsResponse.SerializeToString,
+            ),
+            'ListRunEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRunEvents,
+                    request_deserializer=rlhf_dot_v1_dot_trainer__pb2.ListRunEventsRequest.FromString,
+                    response_serializer=rlhf_dot_v1_dot_trainer__pb2.ListRunEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -350,6 +368,33 @@ class TrainerService:
             '/rlhf.v1.TrainerService/StreamLogs',
             rlhf_dot_v1_dot_trainer__pb2.StreamLogsRequest.SerializeToString,
             rlhf_dot_v1_dot_trainer__pb2.StreamLogsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRunEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rlhf.v1.TrainerService/ListRunEvents',
+            rlhf_dot_v1_dot_trainer__pb2.ListRunEventsRequest.SerializeToString,
+            rlhf_dot_v1_dot_trainer__pb2.ListRunEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
