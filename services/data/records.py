@@ -38,8 +38,8 @@ class Comparison:
     prompt: Prompt
     chosen: str
     rejected: str
-    margin: float | None = None  # how much better, in the rater's own scale
-    weight: float | None = None  # of this pair in the loss
+    margin: float | None = None  # by how many logits the chosen answer should lead; None: 0
+    weight: float | None = None  # of this pair in the loss, above 0; None: 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ TOLERANCE = 1e-5
 BETA = 0.3
 PROMPTS = ["w1 w2", "w3", "w4 w5 w6", "w7 w8"]
 CHOSEN = ["w9 w10", "w11", "w12 w13 w14 w15", "w16"]
+MARGINS = [0.0, 1.0, 0.5, 3.0]
 REJECTED = ["w17", "w18 w19 w20", "w21", "w22 w23"]
 
 
@@ -75,8 +76,9 @@ def reward_model() -> tuple[float, float]:
     torch.manual_seed(1)
     model = LlamaForSequenceClassification(small_world.config(num_labels=1)).eval()
     chosen, rejected = ([p + r for p, r in zip(ids(PROMPTS), ids(texts, end=True))] for texts in (CHOSEN, REJECTED))
-    own = bradley_terry_loss(raw_scores(model, chosen, 0), raw_scores(model, rejected, 0), len(PROMPTS)).item()
-    rows = [{"chosen_ids": c, "rejected_ids": r} for c, r in zip(chosen, rejected)]
+    scores = [raw_scores(model, sequences, 0) for sequences in (chosen, rejected)]
+    own = bradley_terry_loss(*scores, torch.ones(len(PROMPTS)), torch.tensor(MARGINS), len(PROMPTS)).item()
+    rows = [{"chosen_ids": c, "rejected_ids": r, "margin": m} for c, r, m in zip(chosen, rejected, MARGINS)]
     trainer = RewardTrainer(
         model,
         settings(RewardConfig),
@@ -94,7 +96,7 @@ def dpo() -> tuple[float, float]:
         for seed in (0, 5)
         for texts in (CHOSEN, REJECTED)
     ]
-    own = dpo_terms(*sums, beta=BETA).loss_N.mean().item()
+    own = dpo_terms(*sums, torch.zeros(len(PROMPTS)), beta=BETA).loss_N.mean().item()
     # TRL joins the strings before it tokenises them.
     rows = [{"prompt": p, "chosen": f" {c}", "rejected": f" {r}"} for p, c, r in zip(PROMPTS, CHOSEN, REJECTED)]
     trainer = DPOTrainer(

@@ -2,7 +2,7 @@
 
 from services.data.formats.conversation import as_text, not_blank
 from services.data.formats.format import Fields, Format
-from services.data.formats.pairs import comparison
+from services.data.formats.pairs import WEIGHTS, comparison
 from services.data.formats.transcript import has_markers, split_transcript
 from services.data.records import Prompt, Record, RecordType
 
@@ -25,5 +25,6 @@ FORMAT = Format(
     record_type=RecordType.COMPARISON,
     columns={"chosen": ("chosen",), "rejected": ("rejected",)},
     looks_right=looks_right,
+    optional=WEIGHTS,
     parse=parse,
 )

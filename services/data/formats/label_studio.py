@@ -8,7 +8,7 @@ from typing import Any
 
 from services.data.formats.conversation import as_answer, as_prompt
 from services.data.formats.format import BadValue, Fields, Format
-from services.data.formats.pairs import comparison
+from services.data.formats.pairs import WEIGHTS, comparison
 from services.data.records import Comparison, Record, RecordType
 
 
@@ -54,7 +54,7 @@ FORMAT = Format(
         "annotations": ("annotations",),
         "prompt": ("data.prompt", "data.question", "data.instruction", "data.text", "data.messages"),
     },
-    optional={"left": (), "right": ()},
+    optional={"left": (), "right": ()} | WEIGHTS,
     looks_right=looks_right,
     parse=parse,
     left_out="unlabelled tasks",

@@ -2,7 +2,7 @@
 
 from services.data.formats.conversation import as_answer, as_prompt
 from services.data.formats.format import Fields, Format
-from services.data.formats.pairs import comparison
+from services.data.formats.pairs import WEIGHTS, comparison
 from services.data.records import Record, RecordType
 
 
@@ -22,5 +22,6 @@ FORMAT = Format(
         "preferred_output": ("preferred_output",),
         "non_preferred_output": ("non_preferred_output",),
     },
+    optional=WEIGHTS,
     parse=parse,
 )

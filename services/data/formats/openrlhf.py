@@ -8,5 +8,5 @@ FORMAT = replace(
     pairs.EXPLICIT,
     name="OpenRLHF margin",
     columns={**pairs.EXPLICIT.columns, "margin": ("margin",)},
-    optional={"weight": ("weight",)},
+    optional={"weight": pairs.WEIGHTS["weight"]},
 )

@@ -67,6 +67,8 @@ def comparison(chosen: tuple[Prompt, str], rejected: tuple[Prompt, str], fields:
     if chosen[1] == rejected[1]:
         raise BadValue("rejected", rejected[1], DIFFERENT)
     margin, weight = (as_number(name, fields.get(name)) for name in ("margin", "weight"))
+    if weight is not None and weight <= 0:
+        raise BadValue("weight", fields["weight"], "a number above 0; leave out what should not count")
     return Comparison(chosen[0], chosen[1], rejected[1], margin, weight)
 
 

@@ -2,7 +2,7 @@
 
 from services.data.formats.conversation import as_answer, as_messages, as_text, split_answer
 from services.data.formats.format import Fields, Format
-from services.data.formats.pairs import comparison
+from services.data.formats.pairs import WEIGHTS, comparison
 from services.data.records import Demonstration, Message, Prompt, Record, RecordType
 
 SYSTEM = {"system": ("system",)}
@@ -35,6 +35,6 @@ COMPARISONS = Format(
     name="ShareGPT preference",
     record_type=RecordType.COMPARISON,
     columns={"conversations": ("conversations",), "chosen": ("chosen",), "rejected": ("rejected",)},
-    optional=SYSTEM,
+    optional=SYSTEM | WEIGHTS,
     parse=parse_comparison,
 )

@@ -1,7 +1,7 @@
 """UltraFeedback-binarized: chosen and rejected are whole message lists, each with a score; equal scores are a tie."""
 
 from services.data.formats.format import Fields, Format
-from services.data.formats.pairs import as_number, parse_conversations
+from services.data.formats.pairs import WEIGHTS, as_number, parse_conversations
 from services.data.records import Record, RecordType
 
 
@@ -26,6 +26,7 @@ FORMAT = Format(
         "score_rejected": ("score_rejected",),
     },
     looks_right=looks_right,
+    optional=WEIGHTS,
     parse=parse,
     left_out="ties",
 )

@@ -3,7 +3,10 @@
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
 
 from services.data.records import Comparison, Prompt
 
@@ -17,16 +20,34 @@ class Answer(Hashable, Protocol):
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
+class Pair(NamedTuple):
+    """Places of two answers: how often the pair counts, and by how many logits the chosen one should lead."""
+
+    chosen: int
+    rejected: int
+    weight: float = 1.0
+    margin: float = 0.0
+
+
+class PairTensors(NamedTuple):
+    """Places (int64) of N pairs, and their weights and margins (float32)."""
+
+    chosen_N: Tensor
+    rejected_N: Tensor
+    weights_N: Tensor
+    margins_N: Tensor
+
+
 @dataclass
 class AnswerGroup(Generic[AnswerT]):
-    """Answers to one prompt; `pairs` are the places of the chosen and the rejected one."""
+    """Answers to one prompt, and the pairs among them."""
 
     places: dict[AnswerT, int] = field(default_factory=dict)
-    pairs: list[tuple[int, int]] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
 
-    def add(self, chosen: AnswerT, rejected: AnswerT) -> None:
+    def add(self, chosen: AnswerT, rejected: AnswerT, weight: float = 1.0, margin: float = 0.0) -> None:
         chosen_place, rejected_place = (self.places.setdefault(a, len(self.places)) for a in (chosen, rejected))
-        self.pairs.append((chosen_place, rejected_place))
+        self.pairs.append(Pair(chosen_place, rejected_place, weight, margin))
 
     @property
     def answers(self) -> list[AnswerT]:
@@ -35,6 +56,10 @@ class AnswerGroup(Generic[AnswerT]):
     @property
     def length(self) -> int:
         return max(map(len, self.places))
+
+    @property
+    def weight(self) -> float:
+        return sum(pair.weight for pair in self.pairs)
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,8 @@ def group_by_prompt(
         elif max(len(chosen), len(rejected)) > limit:
             num_long += 1
         else:
-            groups[row.prompt].add(chosen, rejected)
+            weight = 1.0 if row.weight is None else row.weight
+            groups[row.prompt].add(chosen, rejected, weight, row.margin or 0.0)
     return Comparisons(list(groups.values()), num_long, num_ties)
 
 
@@ -68,20 +94,21 @@ def connected(group: AnswerGroup[AnswerT]) -> list[AnswerGroup[AnswerT]]:
     whole batch with itself.
     """
     members = {place: {place} for place in group.places.values()}
-    for chosen, rejected in group.pairs:
-        joined = members[chosen] | members[rejected]
+    for pair in group.pairs:
+        joined = members[pair.chosen] | members[pair.rejected]
         members.update(dict.fromkeys(joined, joined))
     answers, parts = group.answers, defaultdict[int, AnswerGroup[AnswerT]](AnswerGroup[AnswerT])
-    for chosen, rejected in group.pairs:
-        parts[min(members[chosen])].add(answers[chosen], answers[rejected])
+    for pair in group.pairs:
+        parts[min(members[pair.chosen])].add(answers[pair.chosen], answers[pair.rejected], pair.weight, pair.margin)
     return list(parts.values())
 
 
-def flatten(groups: Sequence[AnswerGroup[AnswerT]]) -> tuple[list[AnswerT], list[tuple[int, int]]]:
+def flatten(groups: Sequence[AnswerGroup[AnswerT]]) -> tuple[list[AnswerT], PairTensors]:
     """All answers of the groups, and their pairs as places in that list."""
     answers: list[AnswerT] = []
-    pairs: list[tuple[int, int]] = []
+    pairs: list[Pair] = []
     for group in groups:
-        pairs += [(len(answers) + chosen, len(answers) + rejected) for chosen, rejected in group.pairs]
+        first = len(answers)
+        pairs += [pair._replace(chosen=first + pair.chosen, rejected=first + pair.rejected) for pair in group.pairs]
         answers += group.answers
-    return answers, pairs
+    return answers, PairTensors(*map(torch.tensor, zip(*pairs)))

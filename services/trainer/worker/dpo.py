@@ -72,25 +72,23 @@ def batch_losses(
     lengths, sizes = [group.length for group in groups], [len(group.places) for group in groups]
 
     def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
-        num_pairs = sum(len(groups[index].pairs) for index in batch)
+        total_weight = sum(groups[index].weight for index in batch)
         for micro in micro_batches(batch, lengths, sizes, micro_batch_size):
             answers, pairs = flatten([groups[index] for index in micro])
             logprobs_N, reference_N = answer_log_probs(model, answers, pad_id), torch.cat([reference[i] for i in micro])
-            chosen, rejected = torch.tensor(pairs).unbind(dim=1)
+            chosen, rejected, weights_N, margins_N = pairs
             terms = dpo_terms(
-                logprobs_N[chosen], logprobs_N[rejected], reference_N[chosen], reference_N[rejected], beta
+                logprobs_N[chosen], logprobs_N[rejected], reference_N[chosen], reference_N[rejected], margins_N, beta
             )
-            loss = terms.loss_N.sum() / num_pairs
-            margin_N = terms.chosen_rewards_N - terms.rejected_rewards_N
-            yield (
-                loss,
-                {
-                    "loss": loss.item(),
-                    "accuracy": (margin_N > 0).sum().item() / num_pairs,
-                    "margin": margin_N.sum().item() / num_pairs,
-                    "chosen_reward": terms.chosen_rewards_N.sum().item() / num_pairs,
-                    "rejected_reward": terms.rejected_rewards_N.sum().item() / num_pairs,
-                },
-            )
+            lead_N = terms.chosen_rewards_N - terms.rejected_rewards_N
+            values = {
+                "loss": terms.loss_N,
+                "accuracy": lead_N > 0,
+                "margin": lead_N,
+                "chosen_reward": terms.chosen_rewards_N,
+                "rejected_reward": terms.rejected_rewards_N,
+            }
+            sums = {name: (weights_N * value_N).sum() / total_weight for name, value_N in values.items()}
+            yield sums["loss"], {name: total.item() for name, total in sums.items()}
 
     return losses

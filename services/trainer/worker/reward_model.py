@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -76,28 +77,40 @@ def split(groups: list[RewardGroup], seed: int) -> tuple[list[RewardGroup], list
     return [groups[index] for index in order[:count]], [groups[index] for index in sorted(order[count:])]
 
 
-def pair_scores(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> tuple[Tensor, Tensor]:
-    """chosen_N and rejected_N of all pairs; every distinct sequence goes through the model once."""
+class PairScores(NamedTuple):
+    chosen_N: Tensor
+    rejected_N: Tensor
+    weights_N: Tensor
+    margins_N: Tensor
+
+    @property
+    def right(self) -> Tensor:
+        """Weight of the pairs in the right order."""
+        return (self.weights_N * (self.chosen_N > self.rejected_N)).sum()
+
+
+def pair_scores(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> PairScores:
+    """Of all pairs; every distinct sequence goes through the model once."""
     sequences, pairs = flatten(groups)
-    pairs_N2 = torch.tensor(pairs)
     scores_B = raw_scores(model, sequences, pad_id)
-    return scores_B[pairs_N2[:, 0]], scores_B[pairs_N2[:, 1]]
+    return PairScores(scores_B[pairs.chosen_N], scores_B[pairs.rejected_N], pairs.weights_N, pairs.margins_N)
 
 
 def batch_losses(model: PreTrainedModel, groups: list[RewardGroup], pad_id: int, micro_batch_size: int) -> Losses:
     lengths, sizes = [group.length for group in groups], [len(group.places) for group in groups]
 
     def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
-        num_pairs = sum(len(groups[index].pairs) for index in batch)
+        total_weight = sum(groups[index].weight for index in batch)
         for micro in micro_batches(batch, lengths, sizes, micro_batch_size):
-            chosen_N, rejected_N = pair_scores(model, [groups[index] for index in micro], pad_id)
-            loss = bradley_terry_loss(chosen_N, rejected_N, num_pairs)
+            scored = pair_scores(model, [groups[index] for index in micro], pad_id)
+            loss = bradley_terry_loss(*scored, total_weight)
+            lead = (scored.weights_N * (scored.chosen_N - scored.rejected_N)).sum()
             yield (
                 loss,
                 {
                     "loss": loss.item(),
-                    "accuracy": (chosen_N > rejected_N).sum().item() / num_pairs,
-                    "margin": (chosen_N - rejected_N).sum().item() / num_pairs,
+                    "accuracy": scored.right.item() / total_weight,
+                    "margin": lead.item() / total_weight,
                 },
             )
 
@@ -106,12 +119,11 @@ def batch_losses(model: PreTrainedModel, groups: list[RewardGroup], pad_id: int,
 
 @torch.no_grad()
 def accuracy(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> float:
-    """Share of pairs in the right order; NaN-free: 0 without any pair, which `held_out_pairs` tells apart."""
-    right = total = 0
+    """Share of pairs in the right order, by weight; 0 without any pair, which `held_out_pairs` tells apart."""
+    right, total = 0.0, sum(group.weight for group in groups)
     sizes, lengths = [len(group.places) for group in groups], [group.length for group in groups]
     for micro in micro_batches(range(len(groups)), lengths, sizes, SCORED_AT_ONCE) if groups else []:
-        chosen_N, rejected_N = pair_scores(model, [groups[index] for index in micro], pad_id)
-        right, total = right + int((chosen_N > rejected_N).sum()), total + len(chosen_N)
+        right += pair_scores(model, [groups[index] for index in micro], pad_id).right.item()
     return right / total if total else 0.0
 
 

@@ -28,6 +28,14 @@ def test_published_shape_is_split_at_the_last_assistant_marker(jsonl) -> None:
     ]
 
 
+def test_margin_and_weight_columns_beside_the_transcripts(jsonl) -> None:
+    """Llama 2 was trained on such rows with a margin."""
+    row = {"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant: No."}
+    result = read(jsonl(row | {"margin": 1.5, "weight": 2}))
+    assert result.records == [Comparison((Message("user", "Hi"),), "Hello!", "No.", margin=1.5, weight=2.0)]
+    assert result.unused_columns == ()
+
+
 @pytest.mark.parametrize(
     ("rejected", "said"),
     [

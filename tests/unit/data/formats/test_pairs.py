@@ -1,6 +1,8 @@
 import pytest
 
 from services.data import Comparison, Message, read
+from services.data.formats import FORMATS
+from services.data.records import RecordType
 from services.runtime.errors import InvalidInput
 
 USER = {"role": "user", "content": "Name a prime."}
@@ -95,3 +97,13 @@ def test_margin_and_weight_are_numbers(jsonl) -> None:
         read(jsonl(row | {"margin": "much"}))
     with pytest.raises(InvalidInput, match="weight: got nan, expected a finite number"):
         read(jsonl(row | {"weight": float("nan")}))
+    with pytest.raises(InvalidInput, match="weight: got 0, expected a number above 0"):
+        read(jsonl(row | {"weight": 0}))
+
+
+def test_every_format_of_pairs_has_them() -> None:
+    """A column that decides the loss in one format and is passed over in another would be a trap."""
+    kinds = [form for form in FORMATS if form.record_type is RecordType.COMPARISON]
+    assert len(kinds) > 5
+    missing = [form.name for form in kinds if not {"margin", "weight"} <= {*form.columns, *form.optional}]
+    assert missing == ["HelpSteer3 preference"]  # whose preference is the margin

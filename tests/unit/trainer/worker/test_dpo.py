@@ -56,10 +56,34 @@ def test_an_answer_shared_by_pairs_counts_in_each_as_if_it_stood_alone() -> None
     (metrics,) = [m for _, m in batch_losses(model, GROUPS[:1], reference, 0.5, 0, 0)([0])]
     answers = GROUPS[0].answers
     plain = []
-    for chosen, rejected in GROUPS[0].pairs:
-        ratios = [answer_log_probs(model, [answers[i]], 0) - reference[0][i] for i in (chosen, rejected)]
+    for pair in GROUPS[0].pairs:
+        ratios = [answer_log_probs(model, [answers[i]], 0) - reference[0][i] for i in (pair.chosen, pair.rejected)]
         plain.append(-torch.nn.functional.logsigmoid(0.5 * (ratios[0] - ratios[1])).item())
     assert metrics["loss"] == pytest.approx(sum(plain) / 2, abs=1e-4)
+
+
+def test_weight_and_margin_of_a_pair_are_in_the_loss() -> None:
+    """The gradients of a group whose pairs weigh 3 and 1 are those of the first pair standing there three times."""
+    shared, first, second = ((3, 5, 4), (6, 2)), (7, 2), (8, 9, 2)
+    weighted, repeated = AnswerGroup[Example](), AnswerGroup[Example]()
+    for group, times, weight in ((weighted, 1, 3.0), (repeated, 3, 1.0)):
+        for _ in range(times):
+            group.add(Example(*shared), Example(shared[0], first), weight, margin=0.5)
+        group.add(Example(*shared), Example(shared[0], second))
+    reference = [torch.tensor([-9.0, -7.0, -8.0])]
+    losses = []
+    for group in (weighted, repeated):
+        model = small_world.policy()
+        (found,) = batch_losses(model, [group], reference, 0.5, 0, 0)([0])
+        losses.append(found)
+    assert losses[0][1] == pytest.approx(losses[1][1], abs=1e-5)
+    model, answers = small_world.policy(), weighted.answers
+    rewards_N = 0.5 * (answer_log_probs(model, answers, 0) - reference[0])
+    plain = [
+        3 * -torch.nn.functional.logsigmoid(rewards_N[0] - rewards_N[1] - 0.5),
+        -torch.nn.functional.logsigmoid(rewards_N[0] - rewards_N[2]),
+    ]
+    assert losses[0][1]["loss"] == pytest.approx(sum(plain).item() / 4, abs=1e-5)
 
 
 def test_micro_batches_change_the_memory_and_not_the_gradient() -> None:

@@ -10,7 +10,7 @@ from services.language_model.scoring import encode_for_reward, raw_scores
 from services.trainer.recipes import Optimization, RewardModelSpec
 from services.trainer.worker.comparisons import Comparisons, connected, group_by_prompt
 from services.trainer.worker.encoding import as_messages
-from services.trainer.worker.reward_model import Ids, encode, load_start, pair_scores, split
+from services.trainer.worker.reward_model import Ids, accuracy, batch_losses, encode, load_start, pair_scores, split
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons, demonstrations, questions
 
@@ -81,11 +81,42 @@ def test_a_prompt_asked_twice_is_cut_where_no_answer_is_shared() -> None:
 def test_scores_of_pairs_belong_to_their_sequences(world: SmallWorld) -> None:
     tokenizer, model = load_start(world.models.fetch(world.publish("base", small_world.policy())), seed=0)
     groups = grouped(tokenizer, [r for r in comparisons(12) if isinstance(r, Comparison)], 64).groups
-    chosen_N, rejected_N = pair_scores(model, groups, 0)
-    flat = [(g.answers[c], g.answers[r]) for g in groups for c, r in g.pairs]
+    chosen_N, rejected_N, _, _ = pair_scores(model, groups, 0)
+    flat = [(g.answers[pair.chosen], g.answers[pair.rejected]) for g in groups for pair in g.pairs]
     for n, (chosen, rejected) in enumerate(flat):
         assert chosen_N[n].item() == pytest.approx(raw_scores(model, [chosen], 0).item(), abs=1e-5)
         assert rejected_N[n].item() == pytest.approx(raw_scores(model, [rejected], 0).item(), abs=1e-5)
+
+
+def test_weight_and_margin_of_a_comparison_reach_the_loss(world: SmallWorld) -> None:
+    tokenizer, model = load_start(world.models.fetch(world.publish("base", small_world.policy())), seed=0)
+    prompt = (Message("user", "w1"),)
+    rows = [
+        Comparison(prompt, "w2", "w3", margin=1.5, weight=3.0),
+        Comparison(prompt, "w4", "w5"),
+        Comparison(prompt, "w4", "w2", weight=0.5),
+    ]
+    groups = [part for group in grouped(tokenizer, rows, 64).groups for part in connected(group)]
+    (metrics,) = [found for _, found in batch_losses(model, groups, 0, 0)(list(range(len(groups))))]
+    score = {w: raw_scores(model, [encode(tokenizer, prompt, w)], 0).item() for w in ("w2", "w3", "w4", "w5")}
+    leads = [score["w2"] - score["w3"] - 1.5, score["w4"] - score["w5"], score["w4"] - score["w2"]]
+    each = [-torch.nn.functional.logsigmoid(torch.tensor(lead)).item() for lead in leads]
+    assert metrics["loss"] == pytest.approx((3 * each[0] + each[1] + 0.5 * each[2]) / 4.5, abs=1e-5)
+    right = [weight for lead, weight in zip((leads[0] + 1.5, *leads[1:]), (3, 1, 0.5)) if lead > 0]
+    assert metrics["accuracy"] == pytest.approx(sum(right) / 4.5)
+    assert accuracy(model, groups, 0) == pytest.approx(sum(right) / 4.5)
+
+
+def test_a_pair_with_all_the_weight_decides_what_is_learned(world: SmallWorld) -> None:
+    """One rater of four says the opposite; by weight the three are one row."""
+    base = world.publish("base", small_world.policy())
+    rows = [row for row in comparisons(128) if isinstance(row, Comparison)]
+    opposed = [Comparison(row.prompt, row.rejected, row.chosen, weight=3.0) for row in rows]
+    spec = RewardModelSpec(str(base), world.put("pairs", [*rows, *opposed]), optimization=LEARNS)
+    outcome = world.train(spec)
+    prompts = questions(30, seed=9)
+    good, bad = (scores(world, outcome, [(p, text) for p in prompts]) for text in ("w3 w0", "w3 w1"))
+    assert (good < bad).float().mean() > 0.9
 
 
 def test_no_prompt_is_both_trained_on_and_held_out() -> None:
