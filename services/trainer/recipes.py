@@ -7,6 +7,8 @@ the recipe for models of a few million parameters on a laptop (the papers' learn
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from services.trainer.placement import Placement
+
 
 @dataclass(frozen=True)
 class Optimization:
@@ -111,6 +113,8 @@ class RunSpec:
     seed: int = 0
     deterministic: bool = False
     threads: int = 0  # torch threads of the worker; 0: the service's setting
+    placement: Placement = field(default=Placement())
+    deadline_seconds: int = 0  # an attempt that takes longer has failed, and the run with it; 0: none
 
     def stages(self) -> tuple[tuple[str, StageSpec], ...]:
         """The stages in order; a single one goes by the name of its kind."""

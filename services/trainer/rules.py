@@ -62,6 +62,7 @@ RANGES = {
     "max_staleness": Range(0, 100),
     "seed": Range(0),
     "threads": Range(0, 256),
+    "deadline_seconds": Range(0, 366 * 24 * 3600),
 }
 
 

@@ -13,6 +13,7 @@ from rlhf.v1 import trainer_pb2
 from services.runtime.errors import InvalidInput, NotFound, Problem
 from services.storage.object_store import ObjectNotFound, ObjectStore
 from services.trainer import attempts
+from services.trainer.placement import Placement, Toleration
 from services.trainer.recipes import KINDS, MissingEos, Optimization, PipelineSpec, RunSpec, StageSpec, kind_of
 
 MISSING_EOS: dict[int, MissingEos] = {
@@ -29,13 +30,20 @@ def decode(message: trainer_pb2.RunSpec) -> RunSpec:
         seed=message.seed,
         deterministic=message.deterministic,
         threads=message.threads,
+        placement=_placement(message.placement),
+        deadline_seconds=message.deadline_seconds,
     )
 
 
 def encode(spec: RunSpec) -> trainer_pb2.RunSpec:
     """Every default written out: what a run was accepted with stays true when defaults change."""
     message = trainer_pb2.RunSpec(
-        name=spec.name, seed=spec.seed, deterministic=spec.deterministic, threads=spec.threads
+        name=spec.name,
+        seed=spec.seed,
+        deterministic=spec.deterministic,
+        threads=spec.threads,
+        placement=trainer_pb2.Placement(**dataclasses.asdict(spec.placement)),
+        deadline_seconds=spec.deadline_seconds,
     )
     if isinstance(spec.stage, PipelineSpec):
         for name, stage in spec.stage.stages:
@@ -56,6 +64,21 @@ def read_spec(store: ObjectStore, run_id: str) -> RunSpec:
 
 def write_spec(store: ObjectStore, run_id: str, spec: RunSpec) -> None:
     store.put(attempts.spec_key(run_id), json_format.MessageToJson(encode(spec)).encode())
+
+
+def _placement(message: trainer_pb2.Placement) -> Placement:
+    """One process per GPU, unless somebody said otherwise."""
+    return Placement(
+        nodes=message.nodes or 1,
+        processes_per_node=message.processes_per_node or message.gpus_per_node or 1,
+        gpus_per_node=message.gpus_per_node,
+        cpu=message.cpu,
+        memory=message.memory,
+        node_selector=dict(message.node_selector),
+        tolerations=tuple(Toleration(t.key, t.value, t.effect) for t in message.tolerations),
+        priority_class=message.priority_class,
+        labels=dict(message.labels),
+    )
 
 
 def _stage(message: trainer_pb2.RunSpec | trainer_pb2.PipelineStage, path: str) -> StageSpec | PipelineSpec:

@@ -1,7 +1,7 @@
 """Looks at a whole spec before anything starts, lists every problem at once, and pins the names it holds."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from services.storage.datasets import DatasetStore
 from services.storage.models import ModelStore
 from services.storage.names import check_name
 from services.storage.object_store import ObjectStore
+from services.trainer.placement import Placement, local_problems
 from services.trainer.recipes import PipelineSpec, RunSpec, StageSpec, kind_of
 from services.trainer.references import (
     DATASETS,
@@ -27,10 +28,19 @@ MAX_STAGES = 32
 
 
 class Validator:
-    def __init__(self, store: ObjectStore, models: ModelStore, datasets: DatasetStore) -> None:
+    """`placement_problems` knows what the trainer's launcher can give."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        models: ModelStore,
+        datasets: DatasetStore,
+        placement_problems: Callable[[Placement], Iterator[Problem]] = local_problems,
+    ) -> None:
         self._store = store
         self._models = models
         self._datasets = datasets
+        self._placement_problems = placement_problems
 
     def pinned(self, spec: RunSpec) -> RunSpec:
         """The spec with each model and dataset named by its version; "newest" would mean another one tomorrow.
@@ -39,7 +49,7 @@ class Validator:
         """
         check = _Check(self._store, self._models, self._datasets, spec)
         stages = tuple((name, check.stage(path, name, stage)) for path, name, stage in _paths(spec))
-        problems = [*_run_problems(spec), *check.problems]
+        problems = [*_run_problems(spec), *self._placement_problems(spec.placement), *check.problems]
         if problems:
             raise InvalidInput(*problems)
         stage = PipelineSpec(stages) if isinstance(spec.stage, PipelineSpec) else stages[0][1]

@@ -6,6 +6,7 @@ from rlhf.v1 import trainer_pb2 as pb
 from services.runtime.errors import InvalidInput, NotFound
 from services.storage.location import open_store
 from services.trainer import specs
+from services.trainer.placement import Placement, Toleration
 from services.trainer.recipes import MissingEos, Optimization, PipelineSpec, PpoSpec, SftSpec
 from tests.unit.trainer.control_planes import pipeline
 
@@ -84,6 +85,30 @@ def test_a_spec_survives_storage_with_every_default_written_out(tmp_path) -> Non
     assert isinstance(spec.stage, PipelineSpec)
     assert [name for name, _ in spec.stages()] == ["first", "then"]
     assert specs.encode(spec).pipeline.stages[1].ppo.clip_range == pytest.approx(0.2)
+
+
+def test_a_placement_survives_and_counts_one_process_per_gpu(tmp_path) -> None:
+    message = pb.RunSpec(name="x", sft=pb.SftSpec(base_model="b", dataset="d"), deadline_seconds=60)
+    assert specs.decode(message).placement == Placement()
+    message.placement.CopyFrom(
+        pb.Placement(
+            nodes=2,
+            gpus_per_node=4,
+            cpu="8",
+            memory="64Gi",
+            node_selector={"disk": "ssd"},
+            tolerations=[pb.Toleration(key="gpu", value="yes", effect="NoSchedule")],
+            priority_class="high",
+            labels={"team": "a"},
+        )
+    )
+    spec, store = specs.decode(message), open_store(str(tmp_path))
+    specs.write_spec(store, "run-1", spec)
+    assert specs.read_spec(store, "run-1") == spec
+    assert spec.deadline_seconds == 60
+    assert spec.placement == Placement(
+        2, 4, 4, "8", "64Gi", {"disk": "ssd"}, (Toleration("gpu", "yes", "NoSchedule"),), "high", {"team": "a"}
+    )
 
 
 def test_a_missing_spec_is_not_found(tmp_path) -> None:

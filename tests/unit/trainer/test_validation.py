@@ -52,6 +52,13 @@ def test_an_alias_is_pinned_too(folder: Path) -> None:
     assert stage.base_model == str(version)
 
 
+def test_a_run_asks_for_what_the_launcher_can_give(folder: Path) -> None:
+    message = sft()
+    message.placement.nodes, message.deadline_seconds = 2, 2**32 - 1
+    found = problems(folder, message)
+    assert [text.split(": ")[0] for text in found] == ["spec.deadline_seconds", "spec.placement.nodes"]
+
+
 def test_all_problems_come_at_once(folder: Path) -> None:
     message = ppo(gamma=1.5, kl_coefficient=0.0, kl_target=6.0, policy_model="nobody", prompts="pairs", minibatches=16)
     message.name = "a/b"
