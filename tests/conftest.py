@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from minio import Minio
 
+os.environ["RLHF_CONFIG"] = os.devnull  # what the user of this machine has configured is nothing to tests
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, pytest.TestReport]:

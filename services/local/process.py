@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rlhf.credentials import NAMES, variable
 
+from services.runtime.channels import open_channel, own_credentials
 from services.runtime.errors import ServiceError
 
 LISTENING = re.compile(rb"^listening on (\S+) metrics (\S+)$", re.MULTILINE)
 TAIL_LINES = 12
+# By these a shell may hold a token for services elsewhere, and what it holds is nothing to services of this machine.
+NOBODY = dict.fromkeys((*map(variable, NAMES), "RLHF_TOKENS"), "")
 
 
 class StartFailed(ServiceError):
@@ -25,9 +28,17 @@ class StartFailed(ServiceError):
 
 
 class ServiceProcess:
-    """`arguments` are those of `python -m services.<name>` without the ports."""
+    """`arguments` are those of `python -m services.<name>` but ports; `identity` are variables such as RLHF_TOKEN."""
 
-    def __init__(self, name: str, arguments: Sequence[str], port: int, metrics_port: int, log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        port: int,
+        metrics_port: int,
+        log: Path,
+        identity: Mapping[str, str] = NOBODY,
+    ) -> None:
         self.name = name
         self.log = log
         self.address = ""
@@ -36,6 +47,7 @@ class ServiceProcess:
         self._ports = (port, metrics_port)
         self._process: subprocess.Popen | None = None
         self._log_start = 0
+        self._identity = identity
 
     @property
     def pid(self) -> int:
@@ -57,7 +69,13 @@ class ServiceProcess:
                 stdin=subprocess.PIPE,  # closed by the end of this process, also by SIGKILL: no service outlives it
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"},
+                env={
+                    **os.environ,
+                    **NOBODY,
+                    **self._identity,
+                    "PYTHONUNBUFFERED": "1",
+                    "TOKENIZERS_PARALLELISM": "false",
+                },
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the services in order
             )
 
@@ -71,7 +89,7 @@ class ServiceProcess:
             time.sleep(0.05)
         self.address, self.metrics_address = (group.decode() for group in found.groups())
         self._ports = _port(self.address), _port(self.metrics_address)
-        check_health(self.address, max(deadline - time.monotonic(), 1.0))
+        check_health(self.address, max(deadline - time.monotonic(), 1.0), self._identity)
 
     def send(self, number: signal.Signals) -> None:
         """To the service and whatever it started in its own process group."""
@@ -105,9 +123,9 @@ class ServiceProcess:
             return file.read()
 
 
-def check_health(address: str, seconds: float) -> None:
+def check_health(address: str, seconds: float, identity: Mapping[str, str] = NOBODY) -> None:
     """Raises grpc.RpcError where nobody serves."""
-    with grpc.insecure_channel(address) as channel:
+    with open_channel(address, own_credentials(identity)) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service="")
         answer = stub.Check(request, timeout=seconds, wait_for_ready=True)

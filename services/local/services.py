@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.local.process import ServiceProcess
+from rlhf.configuration import Settings
+
+from services.local.process import NOBODY, ServiceProcess
 
 MODEL_SERVICES = ("policy", "reward", "reference")
 NAMES = (*MODEL_SERVICES, "trainer")
@@ -21,6 +23,7 @@ STOP_SECONDS = 60.0  # for the trainer, whose workers finish their step
 
 class Services:
     """`ports` is (gRPC, metrics) by name, FIXED_PORTS or any free ones; `flags` are added to a service's own.
+    `identity` are variables such as RLHF_TOKENS that services know callers by, and RLHF_TOKEN that workers show.
 
     Usable as `with Services(storage=…, folder=…) as services:`. Logs are `folder`/<name>.log. On stop, runs under way
     are stopped too and go on from their last checkpoint with the next start on the same storage.
@@ -33,18 +36,25 @@ class Services:
         ports: Mapping[str, tuple[int, int]] = FREE_PORTS,
         threads: int = 1,
         flags: Mapping[str, tuple[str, ...]] | None = None,
+        identity: Mapping[str, str] = NOBODY,
     ) -> None:
         self._storage = storage
         self._folder = folder.absolute()
         self._ports = ports
         self._threads = threads
         self._flags = flags or {}
+        self._identity = identity
         self._processes: dict[str, ServiceProcess] = {}
 
     @property
     def addresses(self) -> dict[str, str]:
         """host:port by name, as `rlhf.Client` takes them."""
         return {name: process.address for name, process in self._processes.items()}
+
+    @property
+    def connection(self) -> Settings:
+        """How `rlhf.Client` reaches them, whatever environment and configuration say of services elsewhere."""
+        return {**self.addresses, "token": "", "ca": "", "cert": "", "key": ""}  # type: ignore[typeddict-item]
 
     @property
     def metrics_addresses(self) -> dict[str, str]:
@@ -103,7 +113,8 @@ class Services:
         for name in names:
             port, metrics_port = self._ports[name]
             log = self._folder / f"{name}.log"
-            self._processes[name] = ServiceProcess(name, self._arguments(name), port, metrics_port, log)
+            process = ServiceProcess(name, self._arguments(name), port, metrics_port, log, self._identity)
+            self._processes[name] = process
             self._processes[name].start()
         for name in names:
             self._processes[name].wait_until_healthy(deadline)

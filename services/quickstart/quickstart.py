@@ -42,7 +42,7 @@ def main(
     with MemoryWatch() as memory:
         with narrator.stage("start", "Starting policy, reward, reference and trainer"):
             services = Services(storage=where, folder=out / "services").start()
-        with services, rlhf.Client(**services.addresses) as client:
+        with services, rlhf.Client(**services.connection) as client:
             road = Road(client, chosen, plan, seed, out, narrator)
             walk(road)
             with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):

@@ -1,20 +1,24 @@
 """Calls from one service to another: a channel, and retries that do as the called one says."""
 
 import itertools
-import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from grpc_status import rpc_status
+from rlhf.connections import Connection
+from rlhf.credentials import Credentials, credentials_from_environment
+from rlhf.errors import InvalidInputError
 
-from services.runtime.errors import ServiceError
+from services.runtime.errors import Conflict, ServiceError
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
+
+NOBODY = Credentials()
 
 Option = tuple[str, Any]
 
@@ -33,18 +37,34 @@ def size_options(max_message_mib: int) -> list[Option]:
     return [("grpc.max_receive_message_length", limit), ("grpc.max_send_message_length", limit)]
 
 
-def open_channel(address: str, max_message_mib: int = 64) -> grpc.Channel:
-    """Takes turns between the replicas that `address` resolves to, and finds one that comes back within seconds."""
+def own_credentials(environ: Mapping[str, str]) -> Credentials:
+    """What this process shows to other services: RLHF_TOKEN or RLHF_TOKEN_FILE, RLHF_CA, RLHF_CERT and RLHF_KEY.
+
+    Raises Conflict where they cannot be used.
+    """
+    try:
+        return credentials_from_environment(environ)
+    except InvalidInputError as error:
+        raise Conflict(f"credentials from the environment: {error}") from None
+
+
+def open_channel(address: str, credentials: Credentials = NOBODY, max_message_mib: int = 64) -> Connection:
+    """Takes turns between the replicas that `address` resolves to, and finds one that comes back within seconds.
+
+    Raises Conflict for a token that would leave this machine in plaintext.
+    """
     options: list[Option] = [
         *size_options(max_message_mib),
-        ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
         ("grpc.enable_retries", 0),  # one layer of retries: `call`
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
     ]
-    return grpc.insecure_channel(address, options)
+    try:
+        return Connection(address, credentials, options)
+    except InvalidInputError as error:
+        raise Conflict(str(error)) from None
 
 
 def call(method: Callable[..., Any], request: Any, timeout: float, retry: bool = True) -> Any:

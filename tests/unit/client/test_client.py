@@ -6,7 +6,6 @@ import sys
 
 import pytest
 import rlhf
-from rlhf.client import DEFAULT_ADDRESSES, resolve_address
 
 from .scripted_server import SERVICES
 
@@ -43,13 +42,6 @@ async def test_an_answer_is_the_same_from_both(client: rlhf.Client, address: str
             await other.runs.get("r9")
     assert awaited == client.policy.generate(prompts, samples_per_prompt=2)
     assert pieces == list(client.policy.stream("a"))
-
-
-def test_addresses_come_from_the_argument_then_the_environment_then_the_default() -> None:
-    environ = {"RLHF_POLICY": "policy.example:1"}
-    assert resolve_address("policy", "other:2", environ) == "other:2"
-    assert resolve_address("policy", None, environ) == "policy.example:1"
-    assert resolve_address("reward", None, environ) == DEFAULT_ADDRESSES["reward"] == "127.0.0.1:50052"
 
 
 def test_an_async_client_may_be_made_before_the_loop_runs(address: str) -> None:

@@ -25,6 +25,7 @@ from rlhf.errors import (
     RunFailedError,
     ServiceFailedError,
     TransferError,
+    UnauthenticatedError,
 )
 from rlhf.models import Model
 from rlhf.policy import Piece, Rollout
@@ -73,4 +74,5 @@ __all__ = [
     "StageResult",
     "StepEvent",
     "TransferError",
+    "UnauthenticatedError",
 ]

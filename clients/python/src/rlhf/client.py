@@ -1,10 +1,9 @@
 """The two clients: the same namespaces, once blocking and once for asyncio."""
 
-import os
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
+from rlhf.configuration import Settings, configure
 from rlhf.datasets import AsyncDatasets, Datasets
 from rlhf.models import AsyncModels, Models
 from rlhf.policy import AsyncPolicy, Policy
@@ -18,12 +17,6 @@ from rlhf.v1.reward_pb2_grpc import RewardServiceStub
 from rlhf.v1.trainer_pb2_grpc import TrainerServiceStub
 from rlhf.wires import AsyncWire, SyncWire, Wire
 
-DEFAULT_ADDRESSES = {
-    "policy": "127.0.0.1:50051",
-    "reward": "127.0.0.1:50052",
-    "reference": "127.0.0.1:50053",
-    "trainer": "127.0.0.1:50054",
-}
 STUBS: dict[str, tuple[type, ...]] = {
     "policy": (PolicyServiceStub,),
     "reward": (RewardServiceStub,),
@@ -33,19 +26,24 @@ STUBS: dict[str, tuple[type, ...]] = {
 W = TypeVar("W", bound=Wire)
 
 
-def resolve_address(service: str, given: str | None, environ: Mapping[str, str] = os.environ) -> str:
-    """The argument, else the environment's RLHF_POLICY etc., else the port on this machine that `rlhf up` takes."""
-    return given or environ.get(f"RLHF_{service.upper()}") or DEFAULT_ADDRESSES[service]
-
-
-def _wires(kind: type[W], addresses: Mapping[str, str | None]) -> dict[str, W]:
-    return {name: kind(name, resolve_address(name, given), STUBS[name]) for name, given in addresses.items()}
+def _wires(kind: type[W], settings: Settings) -> dict[str, W]:
+    configuration = configure(settings)
+    return {
+        name: kind(name, address, configuration.credentials, STUBS[name])
+        for name, address in configuration.addresses.items()
+    }
 
 
 class Client:
     """Blocking client of the services; safe to share between threads. Nothing is connected before the first call.
 
-    Each address is `host:port`, or any name that gRPC resolves, such as `dns:///policy.rlhf:50051`.
+    Addresses are `policy=`, `reward=`, `reference=` and `trainer=`, each `host:port` or any name that gRPC resolves,
+    such as `dns:///policy.rlhf:50051`; the replicas behind a name take turns. `token=` or `token_file=` says who calls.
+    `ca=` turns TLS on, `cert=` and `key=` are for mutual TLS: files in PEM, read again when they change. A token goes
+    to other machines over TLS alone, unless `allow_plaintext_token=True` says otherwise.
+
+    What is not given comes from the environment (RLHF_POLICY, RLHF_TOKEN, RLHF_CA, …), else from the file $RLHF_CONFIG,
+    by default ~/.config/rlhf/config.toml; an empty string says "none" to both. Raises InvalidInputError.
     """
 
     policy: Policy
@@ -55,16 +53,8 @@ class Client:
     models: Models
     runs: Runs
 
-    def __init__(
-        self,
-        *,
-        policy: str | None = None,
-        reward: str | None = None,
-        reference: str | None = None,
-        trainer: str | None = None,
-    ) -> None:
-        addresses = {"policy": policy, "reward": reward, "reference": reference, "trainer": trainer}
-        self._wires = _wires(SyncWire, addresses)
+    def __init__(self, **settings: Unpack[Settings]) -> None:
+        self._wires = _wires(SyncWire, settings)
         self.policy = Policy(self._wires["policy"])
         self.reward = Reward(self._wires["reward"])
         self.reference = Reference(self._wires["reference"])
@@ -93,16 +83,8 @@ class AsyncClient:
     models: AsyncModels
     runs: AsyncRuns
 
-    def __init__(
-        self,
-        *,
-        policy: str | None = None,
-        reward: str | None = None,
-        reference: str | None = None,
-        trainer: str | None = None,
-    ) -> None:
-        addresses = {"policy": policy, "reward": reward, "reference": reference, "trainer": trainer}
-        self._wires = _wires(AsyncWire, addresses)
+    def __init__(self, **settings: Unpack[Settings]) -> None:
+        self._wires = _wires(AsyncWire, settings)
         self.policy = AsyncPolicy(self._wires["policy"])
         self.reward = AsyncReward(self._wires["reward"])
         self.reference = AsyncReference(self._wires["reference"])

@@ -50,7 +50,11 @@ class ConflictError(RlhfError):
 
 
 class AccessDeniedError(RlhfError, PermissionError):
-    """The service wants credentials, or others than it was given."""
+    """The token is known, but its role does not cover the call."""
+
+
+class UnauthenticatedError(AccessDeniedError):
+    """The service wants a token, or does not know the one it was given."""
 
 
 class RefusedError(RlhfError):
@@ -101,7 +105,7 @@ ERRORS: dict[grpc.StatusCode, type[RlhfError]] = {
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExistsError,
     grpc.StatusCode.FAILED_PRECONDITION: ConflictError,
     grpc.StatusCode.ABORTED: ConflictError,
-    grpc.StatusCode.UNAUTHENTICATED: AccessDeniedError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
     grpc.StatusCode.PERMISSION_DENIED: AccessDeniedError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.UNAVAILABLE: ConnectionFailedError,
@@ -110,12 +114,25 @@ ERRORS: dict[grpc.StatusCode, type[RlhfError]] = {
 }
 
 ADVICE = {
-    grpc.StatusCode.UNAVAILABLE: "cannot reach {service} at {address} ({detail}). "
-    "Start the services with `rlhf up`, or give the right address: {service}=… or ${variable}",
+    grpc.StatusCode.UNAVAILABLE: "cannot reach {service} at {address} ({detail}). {hint}",
+    grpc.StatusCode.UNAUTHENTICATED: "{service} at {address}: {detail}. Give one that its operator knows: token=…, "
+    "token_file=…, $RLHF_TOKEN, or `token` in the file $RLHF_CONFIG",
+    grpc.StatusCode.PERMISSION_DENIED: "{service} at {address}: {detail}. Ask its operator for a token of such a role",
     grpc.StatusCode.CANCELLED: "{service} at {address} broke off the call ({detail})",
     grpc.StatusCode.UNIMPLEMENTED: "{address} answers, but it is not the {service} service ({detail}). "
     "Check the port, or give the right address: {service}=… or ${variable}",
     grpc.StatusCode.DEADLINE_EXCEEDED: "no answer from {service} at {address} in time; give a longer timeout=…",
+}
+
+
+START = "Start the services with `rlhf up`, or give the right address: {service}=… or ${variable}"
+UNTRUSTED = "Its certificate is not from the authority in ca=… or $RLHF_CA, or not for this address"
+# What gRPC says where one side speaks TLS and the other does not, or is not trusted.
+HINTS = {
+    "CERTIFICATE_VERIFY_FAILED": UNTRUSTED,
+    "Hostname Verification": UNTRUSTED,
+    "WRONG_VERSION_NUMBER": "It speaks no TLS: leave ca=… and $RLHF_CA away",
+    "Socket closed": "If it speaks TLS, give ca=… or $RLHF_CA; if it asks for certificates, cert=… and key=… as well",
 }
 
 
@@ -131,7 +148,8 @@ def error_from(failure: Any, service: str, address: str) -> RlhfError:
     if kind is OverloadedError:
         return OverloadedError(text, retry_after)
     names = {"service": service, "address": address, "variable": f"RLHF_{service.upper()}", "detail": text}
-    return kind(ADVICE.get(code, "{detail}").format(**names))
+    hint = next((hint for mark, hint in HINTS.items() if mark in text), START).format(**names)
+    return kind(ADVICE.get(code, "{detail}").format(hint=hint, **names))
 
 
 def _details(failure: Any) -> Sequence[Any]:

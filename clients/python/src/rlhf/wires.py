@@ -11,6 +11,8 @@ import grpc
 import grpc.aio
 
 from rlhf.calls import Call, Fold, Steps, Stream, Unary, Upload
+from rlhf.connections import Connection
+from rlhf.credentials import Credentials
 from rlhf.errors import ConnectionFailedError, RlhfError, error_from
 from rlhf.retries import Retries
 
@@ -30,32 +32,21 @@ OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.enable_retries", 0),  # one layer of retries: `Retries`
-    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )
-LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
-
-
-def channel_options(address: str) -> list[tuple[str, Any]]:
-    """A proxy named by the environment cannot reach this machine's own loopback."""
-    return [*OPTIONS, ("grpc.enable_http_proxy", 0)] if address.startswith(LOOPBACK) else list(OPTIONS)
 
 
 class Wire:
-    """One service at one address; the channel is opened by the first call."""
+    """One service at one address, connected to by the first call; `transport` is `grpc` or `grpc.aio`."""
 
-    def __init__(self, service: str, address: str, stubs: tuple[type, ...]) -> None:
+    transport: Any
+
+    def __init__(self, service: str, address: str, credentials: Credentials, stubs: tuple[type, ...]) -> None:
         self.service, self.address, self.stubs = service, address, stubs
-
-    def open_channel(self) -> Any:
-        raise NotImplementedError
-
-    @cached_property
-    def channel(self) -> Any:
-        return self.open_channel()
+        self.connection = Connection(address, credentials, OPTIONS, self.transport)
 
     @cached_property
     def rpcs(self) -> dict[str, Any]:
-        return {name: rpc for stub in self.stubs for name, rpc in vars(stub(self.channel)).items()}
+        return {name: rpc for stub in self.stubs for name, rpc in vars(stub(self.connection)).items()}
 
     def error(self, failure: grpc.RpcError) -> RlhfError:
         return error_from(failure, self.service, self.address)
@@ -65,8 +56,7 @@ class Wire:
 
 
 class SyncWire(Wire):
-    def open_channel(self) -> grpc.Channel:
-        return grpc.insecure_channel(self.address, channel_options(self.address))
+    transport = grpc
 
     def make(self, call: Call[T]) -> T:
         if isinstance(call, Fold):
@@ -124,13 +114,11 @@ class SyncWire(Wire):
                 outcome = error
 
     def close(self) -> None:
-        if "channel" in vars(self):
-            self.channel.close()
+        self.connection.close()
 
 
 class AsyncWire(Wire):
-    def open_channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self.address, channel_options(self.address))
+    transport = grpc.aio
 
     async def make(self, call: Call[T]) -> T:
         if isinstance(call, Fold):
@@ -189,8 +177,8 @@ class AsyncWire(Wire):
                 outcome = error
 
     async def close(self) -> None:
-        if "channel" in vars(self):
-            await self.channel.close()
+        if closing := self.connection.close():
+            await closing
 
 
 async def _in_threads(requests: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:

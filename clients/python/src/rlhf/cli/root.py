@@ -1,5 +1,6 @@
-"""The root of the command line: addresses, and errors in words."""
+"""The root of the command line: where the services are, who calls, and errors in words."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +8,9 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from rlhf.cli.output import notes
-from rlhf.client import Client, resolve_address
+from rlhf.client import Client
+from rlhf.configuration import DEFAULT_ADDRESSES
+from rlhf.credentials import variable
 from rlhf.errors import (
     ConflictError,
     InvalidInputError,
@@ -63,13 +66,22 @@ app = typer.Typer(
 
 
 def _address(service: str) -> Any:
-    default = resolve_address(service, None, {})
     return typer.Option(
-        envvar=f"RLHF_{service.upper()}",
-        show_default=default,
+        envvar=variable(service),
+        show_default=DEFAULT_ADDRESSES[service],
         help=f"address of the {service} service",
         rich_help_panel="Where the services are",
     )
+
+
+def _credential(name: str, help: str) -> Any:
+    """The variable is read by the client, for which a token on the command line replaces a file of the environment."""
+    flag = f"--{name.replace('_', '-')}"
+    return typer.Option(flag, help=f"{help}; or {variable(name)}", show_default=False, rich_help_panel="Who you are")
+
+
+# They start services of their own, whatever the environment says of others.
+WITHOUT_CLIENT = ("up", "quickstart")
 
 
 @app.callback()
@@ -79,7 +91,18 @@ def root(
     reward: Annotated[str | None, _address("reward")] = None,
     reference: Annotated[str | None, _address("reference")] = None,
     trainer: Annotated[str | None, _address("trainer")] = None,
+    token: Annotated[
+        str | None, _credential("token", "your token, which others on this machine can read from here")
+    ] = None,
+    token_file: Annotated[Path | None, _credential("token_file", "file with your token")] = None,
+    ca: Annotated[Path | None, _credential("ca", "turns TLS on: file of the services' authority")] = None,
+    cert: Annotated[Path | None, _credential("cert", "file of your certificate, for mutual TLS")] = None,
+    key: Annotated[Path | None, _credential("key", "file of its key")] = None,
+    allow_plaintext_token: Annotated[
+        bool | None, _credential("allow_plaintext_token", "send the token to other machines without TLS")
+    ] = None,
 ) -> None:
-    client = Client(policy=policy, reward=reward, reference=reference, trainer=trainer)
-    ctx.obj = client
+    if ctx.invoked_subcommand in WITHOUT_CLIENT:
+        return
+    ctx.obj = client = Client(**ctx.params)
     ctx.call_on_close(client.close)
