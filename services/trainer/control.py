@@ -12,6 +12,7 @@ from services.runtime.errors import AlreadyExists, Conflict, InvalidInput, Probl
 from services.trainer import logs
 from services.trainer.attempts import Step
 from services.trainer.events import Event
+from services.trainer.history import Happening, happenings
 from services.trainer.logs import LogText
 from services.trainer.recipes import RunSpec
 from services.trainer.records import RunRecord, RunState, Transition
@@ -40,9 +41,13 @@ class Control:
             if run := self._runs.find(run_id):
                 return _same_request(run, digest, request_id)
             pinned = await asyncio.to_thread(self._validator.pinned, spec)
-            now = time.time()
-            first = Transition(1, RunState.QUEUED, self._runs.why_wait(self._max_running), now)
-            return await asyncio.to_thread(self._runs.add, RunRecord(run_id, digest, now, (first,)), pinned)
+            record = RunRecord(run_id, digest, (now := time.time()), self._first_transitions(now))
+            return await asyncio.to_thread(self._runs.add, record, pinned)
+
+    def _first_transitions(self, now: float) -> tuple[Transition, ...]:
+        accepted = Transition(1, RunState.QUEUED, "", now)
+        why = self._runs.why_wait(self._max_running)
+        return (accepted, Transition(1, RunState.QUEUED, why, now)) if why else (accepted,)
 
     def get(self, run_id: str) -> Run:
         return self._runs.get(run_id)
@@ -68,13 +73,13 @@ class Control:
                 raise Conflict(f"run {run_id} is {run.record.state}; only failed and cancelled runs are resumed")
             if run.record.launch:
                 raise Conflict(f"the worker of run {run_id} has not stopped yet; try again in a moment")
-            await self._runs.next_attempt(run, self._runs.why_wait(self._max_running), crashes=0, pruned=False)
+            await self._runs.next_attempt(run, "somebody resumed it", crashes=0, pruned=False)
         return run
 
     async def report(self, run_id: str, attempt: int, step: Step | None) -> bool:
         """A step, or a sign of life without one. True: this attempt has to stop."""
         run = self._runs.get(run_id)
-        if attempt != run.record.attempt or run.record.state is not RunState.RUNNING:
+        if attempt != run.record.attempt or run.record.state.ended:
             return True
         run.seen = time.monotonic()
         if step is not None:
@@ -87,6 +92,11 @@ class Control:
         events = await self._runs.open_events(run)
         async for event in events.follow(after_event):
             yield run, event
+
+    async def happenings(self, run_id: str) -> list[Happening]:
+        """Oldest first."""
+        record = self._runs.get(run_id).record
+        return await asyncio.to_thread(lambda: list(happenings(self._runs.store, record)))
 
     def stream_logs(self, run_id: str, follow: bool) -> AsyncIterator[LogText]:
         run = self._runs.get(run_id)

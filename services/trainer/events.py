@@ -14,6 +14,7 @@ from services.trainer.attempts import Attempt, Base, Step
 from services.trainer.records import RunRecord, RunState, Transition
 
 ATTEMPT_BITS, STAGE_BITS = 40, 32  # 2^32 steps a stage, 255 stages a run; a JavaScript number holds 8191 attempts
+RUNNING = 1 << 31  # transitions of an attempt before its first step: those while it waits, then those while it runs
 LAST_STAGE = 255
 
 
@@ -26,11 +27,12 @@ class Event:
     step: Step | None = None
 
 
-def transition_id(transition: Transition) -> int:
+def transition_id(transition: Transition, earlier: int) -> int:
+    """`earlier` transitions of the same attempt led to the same state: a run waits for one thing after another."""
     start = transition.attempt << ATTEMPT_BITS
     if transition.state.ended:
         return start | LAST_STAGE << STAGE_BITS
-    return start | (transition.state is RunState.RUNNING)
+    return start | (RUNNING if transition.state is RunState.RUNNING else 0) | earlier
 
 
 def step_id(attempt: int, stage: int, step: int) -> int:
@@ -52,7 +54,9 @@ class EventLog:
         return next((event.step for event in reversed(self._events) if event.step), None)
 
     def add_transition(self, transition: Transition) -> None:
-        self._add(Event(transition_id(transition), transition))
+        known = [event.transition for event in self._events if event.step is None]
+        earlier = sum((t.attempt, t.state) == (transition.attempt, transition.state) for t in known)
+        self._add(Event(transition_id(transition, earlier), transition))
         self.closed = transition.state.ended
         self._wake()
 
@@ -94,12 +98,15 @@ class EventLog:
 
 def rebuild(store: ObjectStore, record: RunRecord, stages: list[str]) -> EventLog:
     log = EventLog(stages)
+    reached: set[tuple[int, RunState]] = set()
     for transition in record.history:
         attempt = Attempt(store, record.id, transition.attempt)
-        if transition.state is RunState.QUEUED:
+        first = (transition.attempt, transition.state) not in reached
+        reached.add((transition.attempt, transition.state))
+        if first and transition.state is RunState.QUEUED:
             log.supersede(attempt.base())
         log.add_transition(transition)
-        if transition.state is RunState.RUNNING:
+        if first and transition.state is RunState.RUNNING:
             for stage in stages:
                 for step in attempt.steps(stage):
                     log.add_step(transition, step)

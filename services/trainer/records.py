@@ -61,6 +61,11 @@ class RunRecord:
         return self.last.state
 
     @property
+    def cause(self) -> str:
+        """Why there is the current attempt; empty for a run's first."""
+        return next(t.reason for t in self.history if t.attempt == self.attempt)
+
+    @property
     def attempt(self) -> int:
         return self.last.attempt
 

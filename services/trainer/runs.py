@@ -31,6 +31,12 @@ class Run:
         return Attempt(store, self.record.id, self.record.attempt)
 
     @property
+    def running_seconds(self) -> float:
+        """Since the current attempt's worker was first seen to run."""
+        began = (t.at for t in self.record.history if (t.attempt, t.state) == (self.record.attempt, RunState.RUNNING))
+        return time.time() - next(began, time.time())
+
+    @property
     def settled(self) -> bool:
         """Ended, with no worker left that could still print something."""
         return self.record.state.ended and self.record.launch is None
@@ -71,13 +77,13 @@ class Runs:
     def newest_first(self) -> list[Run]:
         return sorted(self._runs.values(), key=lambda run: run.record.created_at, reverse=True)
 
-    def in_state(self, state: RunState) -> list[Run]:
-        """Oldest first."""
-        return [run for run in reversed(self.newest_first()) if run.record.state is state]
+    def under_way(self) -> list[Run]:
+        """Those with a worker that is to go on; oldest first."""
+        return [run for run in self.newest_first()[::-1] if run.record.launch and not run.record.state.ended]
 
     def why_wait(self, max_running: int) -> str:
         """Why a run that is queued now does not start at once; empty if it does."""
-        running = len(self.in_state(RunState.RUNNING))
+        running = len(self.under_way())
         full = running >= max_running
         return f"waits for a place: {running} of at most {max_running} runs are under way" if full else ""
 
@@ -88,12 +94,18 @@ class Runs:
         write_record(self.store, record)
         run = self._runs[record.id] = Run(record, spec)
         run.events = EventLog(run.stages)
-        run.events.add_transition(record.last)
+        for transition in record.history:
+            run.events.add_transition(transition)
         return run
 
     async def enter(self, run: Run, state: RunState, reason: str = "", **changes: Any) -> None:
-        """A new state of the current attempt. The caller holds the run's lock."""
+        """A new state of the current attempt, or the same one for another reason. The caller holds the run's lock."""
         await self._enter(run, Transition(run.record.attempt, state, reason, time.time()), changes)
+
+    async def wait(self, run: Run, reason: str) -> None:
+        """The run stays queued, and people can read what it waits for. The caller holds the run's lock."""
+        if reason != run.record.last.reason:
+            await self.enter(run, RunState.QUEUED, reason)
 
     async def next_attempt(self, run: Run, reason: str, **changes: Any) -> None:
         """Queues another attempt, which goes on from the furthest checkpoint. The caller holds the run's lock."""

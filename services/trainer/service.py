@@ -70,6 +70,7 @@ class Trainer:
             await task
             if self._settings.stop_workers:
                 await supervisor.stop_workers()
+            launcher.close()
 
 
 def local_launcher(settings: TrainerSettings, address: Address) -> LocalLauncher:

@@ -13,6 +13,7 @@ from services.trainer import specs
 from services.trainer.attempts import StageOutcome
 from services.trainer.control import Control
 from services.trainer.events import Event
+from services.trainer.history import Happening
 from services.trainer.records import Progress, RunState, Transition
 from services.trainer.runs import Run
 from services.trainer.streams import until
@@ -61,11 +62,26 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         async for piece in until(self._stopping, pieces):
             yield pb.StreamLogsResponse(text=piece.text, attempt=piece.attempt)
 
+    async def ListRunEvents(
+        self, request: pb.ListRunEventsRequest, context: ServicerContext
+    ) -> pb.ListRunEventsResponse:
+        happened = await self._control.happenings(request.run_id)
+        return pb.ListRunEventsResponse(events=[encode_happening(happening) for happening in happened])
+
 
 def add_trainer(server: Server, control: Control, stopping: asyncio.Event) -> str:
     """Until `stopping` is set. Returns the service's full name."""
     trainer_pb2_grpc.add_TrainerServiceServicer_to_server(TrainerServicer(control, stopping), server)
     return pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
+
+
+def encode_happening(happening: Happening) -> pb.RunEvent:
+    return pb.RunEvent(
+        at=_timestamp(happening.at),
+        attempt=happening.attempt,
+        reason=happening.reason,
+        message=happening.message,
+    )
 
 
 def encode_run(run: Run) -> pb.Run:

@@ -2,20 +2,27 @@
 
 import asyncio
 import logging
-import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from services.storage.models import ModelStore
 from services.trainer import attempts, logs
 from services.trainer.attempts import Status
-from services.trainer.launchers.launcher import Exit, Job, Launcher
-from services.trainer.logs import LogKeeper
+from services.trainer.launchers.launcher import (
+    Assignment,
+    Exit,
+    Launcher,
+    LaunchRefused,
+    Running,
+    Sight,
+    Verdict,
+    Waiting,
+)
 from services.trainer.records import RunState
 from services.trainer.retention import prune_run
 from services.trainer.runs import Run, Runs
+from services.trainer.watched_worker import WatchedWorker
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +45,7 @@ class Supervisor:
         self._models = models
         self._launcher = launcher
         self._limits = limits
-        self._keepers: dict[tuple[str, int], LogKeeper] = {}
-        self._stopping: dict[str, asyncio.Task] = {}
+        self._workers: dict[tuple[str, int], WatchedWorker] = {}
         self._ending = asyncio.Event()
 
     async def supervise(self) -> None:
@@ -56,7 +62,7 @@ class Supervisor:
 
     async def stop_workers(self) -> None:
         """The services go down; each run goes on from its last checkpoint when they are back."""
-        await asyncio.gather(*(self._pause(run) for run in self._runs.in_state(RunState.RUNNING)))
+        await asyncio.gather(*(self._pause(run) for run in self._runs.under_way()))
 
     async def _tend_safely(self, run: Run) -> None:
         if run.settled and run.record.pruned:
@@ -68,41 +74,76 @@ class Supervisor:
             log.exception("run %s could not be looked after; trying again", run.record.id)
 
     async def _tend(self, run: Run) -> None:
-        if run.record.state is RunState.QUEUED and not self._runs.why_wait(self._limits.max_running):
-            await self._launch(run)
-        elif run.record.state is RunState.RUNNING:
+        record = run.record
+        if record.state.ended:
+            await self._see_off(run) if record.launch else await self._retain(run)
+        elif record.launch:
             await self._watch(run)
-        elif run.record.state.ended and run.record.launch:
-            await self._see_off(run)
-        elif time.time() - run.record.last.at > self._limits.retention_seconds:
-            await asyncio.to_thread(prune_run, self._runs.store, self._models, run.record, run.stages)
-            await self._runs.save(run, pruned=True)
+        elif why := self._runs.why_wait(self._limits.max_running):
+            await self._runs.wait(run, why)
+        else:
+            await self._launch(run)
 
     async def _launch(self, run: Run) -> None:
         """The worker is recorded before it begins, so that no control plane ever loses one."""
-        record = run.record
-        job = Job(record.id, record.attempt, run.spec.threads or self._limits.threads)
         try:
-            launch = await asyncio.to_thread(self._launcher.prepare, job)
-        except OSError as error:
-            await self._runs.enter(run, RunState.FAILED, f"the worker could not be started: {error}")
+            launch = await asyncio.to_thread(self._launcher.prepare, self._assignment(run))
+        except LaunchRefused as error:
+            await self._runs.enter(run, RunState.FAILED, error.message)
             return
-        await self._runs.enter(run, RunState.RUNNING, record.last.reason, launch=launch)
-        run.seen = time.monotonic()
-        await asyncio.to_thread(self._launcher.begin, launch)
+        await self._runs.save(run, launch=launch)
+        await self._watch(run)
 
     async def _watch(self, run: Run) -> None:
-        launch = run.record.launch
-        assert launch is not None, "a running run has a worker"
-        await asyncio.to_thread(self._keeper(run).ship)
+        worker = self._worker(run)
+        if worker.doom:
+            await self._end(run, worker, worker.doom)
+            return
+        try:
+            sight = await worker.look()
+        except LaunchRefused as error:
+            await self._bury(run)
+            await self._runs.enter(run, RunState.FAILED, error.message, launch=None)
+            return
         if run.behind:
             await self._runs.catch_up(run)
-        exit = await asyncio.to_thread(self._launcher.poll, launch)
-        if exit is None and await self._silent(run):
-            await asyncio.to_thread(self._launcher.stop, launch, 0)
-            await self._settle(run, f"was silent for {self._limits.heartbeat_seconds:g} s and was killed")
-        elif exit is not None:
-            await self._settle(run, describe(exit))
+        await self._act(run, worker, sight)
+
+    async def _act(self, run: Run, worker: WatchedWorker, sight: Sight | None) -> None:
+        if isinstance(sight, Exit):
+            await self._settle(run, sight)
+        elif isinstance(sight, Running):
+            await self._oversee(run, worker, sight.note)
+        elif isinstance(sight, Waiting) and run.record.state is RunState.QUEUED:
+            await self._await_start(run, worker, sight)
+        elif isinstance(sight, Waiting):
+            await self._doubt(run, worker, sight.words)
+
+    async def _await_start(self, run: Run, worker: WatchedWorker, waiting: Waiting) -> None:
+        await self._runs.wait(run, waiting.words)
+        if time.time() > waiting.until:
+            worker.doom = Exit(f"never started: {waiting.words}", Verdict.HOPELESS)
+
+    async def _oversee(self, run: Run, worker: WatchedWorker, note: str) -> None:
+        if not worker.met:
+            await self._meet(run, worker)
+        await self._doubt(run, worker, note)
+        if 0 < run.spec.deadline_seconds < run.running_seconds:
+            worker.doom = Exit(f"took longer than its deadline of {run.spec.deadline_seconds} s", Verdict.HOPELESS)
+
+    async def _doubt(self, run: Run, worker: WatchedWorker, note: str) -> None:
+        if await self._silent(run):
+            why = f" ({note})" if note else ""
+            worker.doom = Exit(f"was silent for {self._limits.heartbeat_seconds:g} s{why} and was killed")
+
+    async def _meet(self, run: Run, worker: WatchedWorker) -> None:
+        """For the first time, or again after a restart of this control plane."""
+        if run.record.state is RunState.QUEUED:
+            run.seen = time.monotonic()
+            await self._runs.enter(run, RunState.RUNNING, run.record.cause)
+        else:
+            await self._runs.enter(run, RunState.RUNNING, "the trainer came back and found the worker alive")
+        worker.met = True
 
     async def _silent(self, run: Run) -> bool:
         """A worker that cannot reach this service is still heard through storage."""
@@ -116,25 +157,33 @@ class Supervisor:
         run.seen = max(run.seen, time.monotonic() - quiet)
         return quiet >= self._limits.heartbeat_seconds
 
-    async def _settle(self, run: Run, words: str, crashed: bool = True) -> None:
+    async def _end(self, run: Run, worker: WatchedWorker, exit: Exit) -> None:
+        grace = self._limits.stop_seconds if exit.verdict is Verdict.HOPELESS else 0
+        if await worker.stopped(grace):
+            await self._settle(run, exit)
+
+    async def _settle(self, run: Run, exit: Exit) -> None:
         """The worker is gone: the run has succeeded, has failed, or gets another attempt."""
-        await self._close_log(run)
+        await self._bury(run)
         await self._runs.catch_up(run)
         await self._runs.refresh_outcomes(run)
         status = await asyncio.to_thread(run.attempt(self._runs.store).status) or Status("")
+        last_word = f" ({status.error})" if status.state == attempts.STOPPED and status.error else ""
+        words = f"the worker of attempt {run.record.attempt} {exit.words}{last_word}"
         if len(run.record.outcomes) == len(run.stages):
             await self._runs.enter(run, RunState.SUCCEEDED, launch=None, crashes=0)
         elif status.state == attempts.FAILED:
             await self._runs.enter(run, RunState.FAILED, status.error or words, launch=None)
-        elif not crashed:
+        elif exit.verdict is Verdict.HOPELESS:
+            await self._runs.enter(run, RunState.FAILED, words, launch=None)
+        elif exit.verdict is Verdict.DISRUPTED:
             await self._runs.next_attempt(run, words, launch=None)
         else:
             await self._after_crash(run, words)
 
-    async def _after_crash(self, run: Run, words: str) -> None:
+    async def _after_crash(self, run: Run, reason: str) -> None:
         record, crashes = run.record, run.record.crashes + 1
         printed = await asyncio.to_thread(logs.tail, self._runs.store, record.id, record.attempt)
-        reason = f"the worker of attempt {record.attempt} {words}"
         reason += f"; it printed last:\n{printed}" if printed else ""
         if crashes < self._limits.max_attempts:
             await self._runs.next_attempt(run, reason, launch=None, crashes=crashes)
@@ -144,49 +193,38 @@ class Supervisor:
 
     async def _see_off(self, run: Run) -> None:
         """A run was cancelled while its worker ran; the tick goes on while the worker comes to its end."""
-        run_id, launch = run.record.id, run.record.launch
-        assert launch is not None
-        if run_id not in self._stopping:
-            stop = asyncio.to_thread(self._launcher.stop, launch, self._limits.stop_seconds)
-            self._stopping[run_id] = asyncio.create_task(stop)
-        if self._stopping[run_id].done():
-            del self._stopping[run_id]
-            await self._close_log(run)
+        if await self._worker(run).stopped(self._limits.stop_seconds):
+            await self._bury(run)
             await self._runs.refresh_outcomes(run)
             await self._runs.save(run, launch=None)
 
+    async def _retain(self, run: Run) -> None:
+        if time.time() - run.record.last.at > self._limits.retention_seconds:
+            await asyncio.to_thread(prune_run, self._runs.store, self._models, run.record, run.stages)
+            await self._runs.save(run, pruned=True)
+
     async def _pause(self, run: Run) -> None:
         async with run.lock:
-            launch = run.record.launch
-            if run.record.state is not RunState.RUNNING or launch is None:
-                return
-            await asyncio.to_thread(self._launcher.stop, launch, self._limits.stop_seconds)
-            await self._settle(run, "the services were stopped", crashed=False)
+            if run.record.launch and not run.record.state.ended:
+                await asyncio.to_thread(self._launcher.stop, run.record.launch, self._limits.stop_seconds)
+                await self._settle(run, Exit("was stopped together with the services", Verdict.DISRUPTED))
 
-    def _keeper(self, run: Run) -> LogKeeper:
-        launch = run.record.launch
-        assert launch is not None
-        key = (run.record.id, run.record.attempt)
-        if key not in self._keepers:
-            self._keepers[key] = LogKeeper(self._runs.store, *key, partial(self._launcher.read_log, launch))
-        return self._keepers[key]
+    def _worker(self, run: Run) -> WatchedWorker:
+        launch, key = run.record.launch, (run.record.id, run.record.attempt)
+        assert launch is not None, "a worker is recorded"
+        if key not in self._workers:
+            self._workers[key] = WatchedWorker(self._runs.store, self._launcher, self._assignment(run), launch)
+        return self._workers[key]
 
-    async def _close_log(self, run: Run) -> None:
-        """The worker is gone; what it printed stays."""
-        record, keeper = run.record, self._keeper(run)
-        assert record.launch is not None
-        await asyncio.to_thread(keeper.ship, True)
-        await asyncio.to_thread(logs.compact, self._runs.store, record.id, record.attempt)
-        await asyncio.to_thread(self._launcher.clear, record.launch)
-        del self._keepers[record.id, record.attempt]
+    async def _bury(self, run: Run) -> None:
+        await self._worker(run).bury()
+        del self._workers[run.record.id, run.record.attempt]
 
-
-def describe(exit: Exit) -> str:
-    """In words, after "the worker"."""
-    if exit.code is None:
-        return "ended without a last word"
-    if exit.code == -signal.SIGKILL:
-        return "was killed (SIGKILL), perhaps because memory ran out"
-    if exit.code < 0:
-        return f"was killed by {signal.Signals(-exit.code).name}"
-    return f"ended with exit code {exit.code} and without a last word"
+    def _assignment(self, run: Run) -> Assignment:
+        return Assignment(
+            run_id=run.record.id,
+            attempt=run.record.attempt,
+            threads=run.spec.threads or self._limits.threads,
+            placement=run.spec.placement,
+            deadline_seconds=run.spec.deadline_seconds,
+        )

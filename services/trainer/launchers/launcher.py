@@ -1,40 +1,77 @@
 """What the control plane asks of a place that workers run in."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
+
+from services.runtime.errors import ServiceError
+from services.trainer.placement import Placement
 
 Launch = dict[str, Any]  # JSON values by which any control plane finds the worker again; kept in the run's record
 
 
 @dataclass(frozen=True)
-class Job:
+class Assignment:
     """One attempt to be worked on."""
 
     run_id: str
     attempt: int
-    threads: int
+    threads: int  # of each process
+    placement: Placement = field(default=Placement())
+    deadline_seconds: int = 0  # 0: none
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The worker does not run yet. After `until`, in seconds since the epoch, nobody expects it to any more."""
+
+    words: str  # why not, and what helps
+    until: float = math.inf
+
+
+@dataclass(frozen=True)
+class Running:
+    note: str = ""  # what seems wrong with its place; empty where nothing does
+
+
+class Verdict(StrEnum):
+    CRASHED = "crashed"  # another attempt may do better; a few in a row, and the run has failed
+    DISRUPTED = "disrupted"  # its place was taken from it: another attempt, which does not count
+    HOPELESS = "hopeless"  # another attempt would end like this one
 
 
 @dataclass(frozen=True)
 class Exit:
-    """`code` as in subprocess, negative for a signal; None where nobody was there to see it."""
+    """The worker is gone."""
 
-    code: int | None
+    words: str  # how it ended, after "the worker of attempt 1 "
+    verdict: Verdict = Verdict.CRASHED
+
+
+Sight = Waiting | Running | Exit
+
+
+class LaunchRefused(ServiceError):
+    """No worker of this run can be started here; the message says why and what helps."""
 
 
 class Launcher(Protocol):
     """Methods may block; they are called from threads."""
 
-    def prepare(self, job: Job) -> Launch:
-        """Names the worker, so that it can be recorded before it does anything. Nothing of the run has begun yet."""
+    def prepare(self, assignment: Assignment) -> Launch:
+        """Names the worker, so that it can be recorded before it does anything. Nothing of the run has begun yet.
+
+        Raises LaunchRefused."""
         ...
 
-    def begin(self, launch: Launch) -> None:
-        """Lets a prepared worker go."""
+    def begin(self, assignment: Assignment, launch: Launch) -> Waiting | None:
+        """Lets a prepared worker go, or says what holds it up: then it is asked again. May also be asked again for
+        one that has gone, by a control plane that does not know. Raises LaunchRefused."""
         ...
 
-    def poll(self, launch: Launch) -> Exit | None:
-        """None while the worker lives."""
+    def poll(self, launch: Launch) -> Sight:
+        """How the worker stands, as far as it can be seen from outside."""
         ...
 
     def stop(self, launch: Launch, grace_seconds: float) -> None:
@@ -47,4 +84,8 @@ class Launcher(Protocol):
 
     def clear(self, launch: Launch) -> None:
         """The worker is gone and its log is kept: removes what it left behind."""
+        ...
+
+    def close(self) -> None:
+        """The control plane goes; workers stay."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from services.trainer.launchers.launcher import Exit, Job, Launch
+from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running
 
 # A worker waits for a line before it becomes the worker (same process id). A control plane that dies before it has
 # recorded the worker closes the pipe instead, and the worker goes away unheard.
@@ -46,44 +46,37 @@ class LocalLauncher:
         self._command = command
         self._children: dict[int, subprocess.Popen] = {}
 
-    def prepare(self, job: Job) -> Launch:
-        folder = self._settings.work_dir / job.run_id / str(job.attempt)
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "log.txt"
-        arguments = [sys.executable, "-c", GATE, sys.executable, *self._command, *self._flags(job, folder)]
-        with log.open("wb") as out:
-            child = subprocess.Popen(
-                arguments,
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=worker_environment(os.environ, job.threads),
-                start_new_session=True,
-            )
+    def prepare(self, assignment: Assignment) -> Launch:
+        folder = self._settings.work_dir / assignment.run_id / str(assignment.attempt)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            child = self._spawn(assignment, folder)
+        except OSError as error:
+            raise LaunchRefused(f"the worker could not be started: {error}") from error
         self._children[child.pid] = child
         started = psutil.Process(child.pid).create_time()
-        return {"launcher": "local", "pid": child.pid, "started": started, "log": str(log)}
+        return {"launcher": "local", "pid": child.pid, "started": started, "log": str(folder / "log.txt")}
 
-    def begin(self, launch: Launch) -> None:
-        gate = self._children[launch["pid"]].stdin
-        assert gate is not None, "a prepared worker has a gate"
-        with contextlib.suppress(BrokenPipeError):  # it died at the gate; poll says so
-            gate.write(b"go\n")
-            gate.close()
+    def begin(self, assignment: Assignment, launch: Launch) -> None:
+        """A child of another control plane that died before this has gone at its gate; `poll` says so."""
+        if child := self._children.get(launch["pid"]):
+            assert child.stdin is not None, "a prepared worker has a gate"
+            with contextlib.suppress(BrokenPipeError, ValueError):  # it died there, or has gone through already
+                child.stdin.write(b"go\n")
+                child.stdin.close()
 
-    def poll(self, launch: Launch) -> Exit | None:
+    def poll(self, launch: Launch) -> Running | Exit:
         if child := self._children.get(launch["pid"]):
             code = child.poll()
-            return None if code is None else Exit(code)
-        return None if _process(launch) else Exit(None)
+            return Running() if code is None else Exit(describe(code))
+        return Running() if _process(launch) else Exit("ended without a last word")
 
     def stop(self, launch: Launch, grace_seconds: float) -> None:
         _signal(launch, signal.SIGTERM)
         deadline = time.monotonic() + grace_seconds
-        while self.poll(launch) is None and time.monotonic() < deadline:
+        while self._lives(launch) and time.monotonic() < deadline:
             time.sleep(0.05)
-        while self.poll(launch) is None:
+        while self._lives(launch):
             _signal(launch, signal.SIGKILL)
             time.sleep(0.05)
 
@@ -99,14 +92,50 @@ class LocalLauncher:
         self._children.pop(launch["pid"], None)
         shutil.rmtree(Path(launch["log"]).parent, ignore_errors=True)
 
-    def _flags(self, job: Job, folder: Path) -> list[str]:
+    def close(self) -> None:
+        pass
+
+    def _lives(self, launch: Launch) -> bool:
+        return isinstance(self.poll(launch), Running)
+
+    def _spawn(self, assignment: Assignment, folder: Path) -> subprocess.Popen:
+        program = [sys.executable, *torchrun(assignment.placement.processes_per_node), *self._command]
+        with (folder / "log.txt").open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-c", GATE, *program, *self._flags(assignment, folder)],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=worker_environment(os.environ, assignment.threads),
+                start_new_session=True,
+            )
+
+    def _flags(self, assignment: Assignment, folder: Path) -> list[str]:
         settings = self._settings
         return [
-            *("--storage", settings.storage, "--run", job.run_id, "--attempt", str(job.attempt)),
+            *("--storage", settings.storage, "--run", assignment.run_id, "--attempt", str(assignment.attempt)),
             *("--trainer", settings.trainer, "--policy", settings.policy),
             *("--reward", settings.reward, "--reference", settings.reference),
-            *("--threads", str(job.threads), "--work-dir", str(folder)),
+            *("--threads", str(assignment.threads), "--work-dir", str(folder)),
         ]
+
+
+def torchrun(processes: int) -> list[str]:
+    """Nothing for a single process, which needs no rendezvous."""
+    if processes == 1:
+        return []
+    # Without the dashes it takes a worker's --run for an abbreviation of its own --run-path.
+    return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "--"]
+
+
+def describe(code: int) -> str:
+    """A process's end in words; `code` as in subprocess, negative for a signal."""
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL), perhaps because memory ran out"
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code} and without a last word" if code else "ended with exit code 0"
 
 
 def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, str]:

@@ -59,6 +59,9 @@ class Stubs:
         call = self.runs.WatchRun(pb.WatchRunRequest(run_id=run_id, after_event=after), timeout=90)
         return [event async for event in call]
 
+    async def happenings(self, run_id: str) -> list[pb.RunEvent]:
+        return list((await self.runs.ListRunEvents(pb.ListRunEventsRequest(run_id=run_id), timeout=90)).events)
+
     async def logs(self, run_id: str, follow: bool = False) -> str:
         call = self.runs.StreamLogs(pb.StreamLogsRequest(run_id=run_id, follow=follow), timeout=90)
         return "".join([piece.text async for piece in call])

@@ -94,3 +94,16 @@ async def test_following_waits_for_what_comes_and_ends_with_the_run() -> None:
     await asyncio.wait_for(watcher, 1)
     assert seen == log.after(0)
     assert len(seen) == 4
+
+
+def test_a_run_that_waits_for_one_thing_after_another_tells_each() -> None:
+    log = EventLog(STAGES)
+    waits = [Transition(1, RunState.QUEUED, why, 1.0) for why in ("", "for a place", "for a node")]
+    adopted = Transition(1, RunState.RUNNING, "found alive", 3.0)
+    for transition in (*waits, RUNNING, adopted):
+        log.add_transition(transition)
+    log.add_step(RUNNING, step(1))
+    assert [event.transition for event in log.after(0) if event.step is None] == [*waits, RUNNING, adopted]
+    ids = [event.id for event in log.after(0)]
+    assert ids == sorted(set(ids))
+    assert log.after(ids[2])[0].transition == RUNNING

@@ -76,6 +76,12 @@ async def test_a_worker_outlives_the_control_plane_and_is_adopted(folder: Path) 
             steps = [e.step.step for e in await stubs.events(run.id) if e.HasField("step")]
             done = await stubs.until(run.id, pb.RUN_STATE_SUCCEEDED)
             text = await stubs.logs(run.id)
+            happened = [(event.reason, event.message) for event in await stubs.happenings(run.id)]
+    assert happened[1:] == [
+        ("Running", "the worker runs"),
+        ("Adopted", "the trainer came back and found the worker alive"),
+        ("Succeeded", "every stage is finished"),
+    ]
     assert (adopted.state, adopted.attempt, done.attempt) == (pb.RUN_STATE_RUNNING, 1, 1)
     assert steps == list(range(1, 61)), "also those that were made while nobody listened"
     assert text.count("of attempt 1\n") == 60

@@ -4,13 +4,10 @@ import time
 from pathlib import Path
 
 import psutil
-import pytest
 from rlhf.v1 import trainer_pb2 as pb
 
 from services.storage.location import open_store
-from services.trainer.launchers.launcher import Exit
 from services.trainer.records import read_record
-from services.trainer.supervisor import describe
 from tests.unit.trainer.control_planes import control_plane, pipeline, sft
 
 SLOW = {"steps": 10_000, "seconds": 0.02}
@@ -132,14 +129,43 @@ async def test_a_finished_run_leaves_neither_checkpoints_nor_a_work_folder(folde
     assert not list((folder / "work").glob("*/*"))
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (None, "ended without a last word"),
-        (-9, "was killed (SIGKILL), perhaps because memory ran out"),
-        (-11, "was killed by SIGSEGV"),
-        (3, "ended with exit code 3 and without a last word"),
-    ],
-)
-def test_an_end_is_told_in_words(code: int | None, words: str) -> None:
-    assert describe(Exit(code)) == words
+async def test_an_attempt_that_takes_longer_than_its_deadline_is_the_last(folder: Path) -> None:
+    spec = sft()
+    spec.deadline_seconds = 1
+    async with control_plane(folder, SLOW) as stubs:
+        run = await stubs.create(spec)
+        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
+        steps_done = len(steps(await stubs.events(run.id)))
+    assert failed.reason.startswith("the worker of attempt 1 took longer than its deadline of 1 s")
+    assert failed.attempt == 1
+    assert steps_done > 0
+
+
+async def test_what_happened_is_told_in_order(folder: Path) -> None:
+    async with control_plane(folder, {"steps": 6, "die_at": 5}) as stubs:
+        run = await stubs.create()
+        await stubs.events(run.id)
+        told = await stubs.happenings(run.id)
+    assert [(e.attempt, e.reason) for e in told] == [
+        (1, "Queued"),
+        (1, "Running"),
+        (2, "Queued"),
+        (2, "Running"),
+        (2, "Succeeded"),
+    ]
+    assert told[2].message.startswith("attempt 2 goes on from step 4 of stage sft: the worker of attempt 1 was killed")
+    assert [e.at.ToNanoseconds() for e in told] == sorted(e.at.ToNanoseconds() for e in told)
+
+
+async def test_a_run_that_waits_for_a_place_says_nothing_of_it_once_it_runs(folder: Path) -> None:
+    async with control_plane(folder, {"steps": 20, "seconds": 0.05}, max_running=1) as stubs:
+        first, second = await stubs.create(), await stubs.create()
+        await stubs.until(first.id, pb.RUN_STATE_SUCCEEDED)
+        running = await stubs.until(second.id, pb.RUN_STATE_RUNNING)
+        told = await stubs.happenings(second.id)
+    assert running.reason == ""
+    assert [(event.reason, event.message) for event in told[:3]] == [
+        ("Queued", "the run was accepted"),
+        ("Waiting", "waits for a place: 1 of at most 1 runs are under way"),
+        ("Running", "the worker runs"),
+    ]
