@@ -1,11 +1,12 @@
 """Messages to prompt ids, text to response ids and back. Text crosses this boundary once; ids travel from here on."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import jinja2
 from transformers import PreTrainedTokenizerBase
 
+from services.language_model.text_encoder import text_encoder
 from services.runtime.errors import InvalidInput, Problem
 
 ROLES = ("system", "user", "assistant")
@@ -36,17 +37,22 @@ def default_chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
     """Ids up to where the assistant speaks, exactly as `apply_chat_template` of plain transformers gives them.
 
-    Raises InvalidInput for an unknown role, no message, or an order of roles that the template refuses.
+    A special token that a message spells stays text, which it would not there. Raises InvalidInput for an unknown role,
+    no message, or an order of roles that the template refuses.
     """
     _check(messages)
-    return tokenizer(_render(tokenizer, messages), add_special_tokens=False).input_ids
+
+    def render(contents: list[str]) -> str:
+        return _render(tokenizer, [replace(m, content=content) for m, content in zip(messages, contents, strict=True)])
+
+    return text_encoder(tokenizer).template([message.content for message in messages], render)
 
 
 def encode_response(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of a complete response: it ends with the end-of-sequence token."""
+    """Ids of a complete response: it ends with the end-of-sequence token, and holds no other special one."""
     end = tokenizer.eos_token_id
     assert isinstance(end, int)
-    return [*tokenizer(text, add_special_tokens=False).input_ids, end]
+    return [*text_encoder(tokenizer).text(text), end]
 
 
 def decode_response(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

@@ -22,11 +22,14 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Raises InvalidInput when the folder holds no tokenizer that transformers can read."""
+    """Raises InvalidInput when the folder holds no fast tokenizer that transformers can read."""
     try:
-        return AutoTokenizer.from_pretrained(folder, **LOCAL)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
     except (OSError, ValueError) as error:
         raise InvalidInput(Problem("tokenizer", f"{folder.name}: {_first_line(error)}", "a tokenizer")) from error
+    if not tokenizer.is_fast:
+        raise InvalidInput(Problem("tokenizer", type(tokenizer).__name__, "a fast tokenizer (tokenizer.json)"))
+    return tokenizer
 
 
 def load_causal(folder: Path, dtype: torch.dtype = torch.float32, dropout: float | None = None) -> PreTrainedModel:

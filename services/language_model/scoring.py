@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.language_model.chat import Message, encode_prompt, encode_response
 from services.language_model.log_probs import Ids, pad_right
+from services.language_model.text_encoder import text_encoder
 from services.language_model.tokens import is_encoder_tokenizer
 
 
@@ -41,8 +42,15 @@ def encode_for_reward(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mes
     [CLS] prompt [SEP] response [SEP], segment ids left at 0; a lone user message is taken as it is.
     """
     if is_encoder_tokenizer(tokenizer):
-        return tokenizer(_plain_prompt(messages), response).input_ids
+        return text_encoder(tokenizer).framed(_plain_prompt(messages), response)
     return encode_prompt(tokenizer, messages) + encode_response(tokenizer, response)
+
+
+def response_part(tokenizer: PreTrainedTokenizerBase, response: str) -> list[int]:
+    """What of `encode_for_reward` stands for the response, whatever the prompt."""
+    if is_encoder_tokenizer(tokenizer):
+        return text_encoder(tokenizer).framed("", response)[len(text_encoder(tokenizer).framed("")) :]
+    return encode_response(tokenizer, response)
 
 
 def _plain_prompt(messages: Sequence[Message]) -> str:

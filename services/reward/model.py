@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from services.language_model.chat import encode_response
 from services.language_model.loading import load_reward, load_tokenizer
-from services.language_model.scoring import encode_for_reward, is_encoder
+from services.language_model.scoring import encode_for_reward, is_encoder, response_part
 from services.runtime.errors import InvalidInput, Problem
 from services.serving.loaded import Loaded
 from services.serving.prompts import Prompt, check_ids, prompt_ids
@@ -58,10 +57,8 @@ class RewardModel(Loaded):
         return self._fit(prompt + self._response_ids(item), item)
 
     def _response_ids(self, item: ScoreItem) -> list[int]:
-        if isinstance(item.response, str) and self.encoder:
-            return self.tokenizer(item.response).input_ids[1:]  # [CLS] response [SEP]
         if isinstance(item.response, str):
-            return encode_response(self.tokenizer, item.response)
+            return response_part(self.tokenizer, item.response)
         check_ids(self, item.response, item.response_field)
         return item.response
 
