@@ -83,6 +83,11 @@ class Engine:
         return len(self._waiting)
 
     @property
+    def first_waiting(self) -> int:
+        """The handle that waits longest; -1 where none does."""
+        return self._waiting[0].handle if self._waiting else -1
+
+    @property
     def busy(self) -> bool:
         return bool(self._running or self._waiting)
 

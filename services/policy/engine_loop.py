@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from services.language_model.engine import Engine
 from services.language_model.generation import Event, Request
-from services.policy.metrics import PolicyMetrics
+from services.policy.metrics import PolicySeries
 from services.serving.token_admission import TokenAdmission
 
 
@@ -21,6 +21,7 @@ class Call:
     """The sequences of one request and the events that nobody has read yet."""
 
     requests: Sequence[Request]
+    arrived: float = field(default_factory=time.monotonic)
     events: asyncio.Queue[tuple[int, Event] | Exception] = field(default_factory=asyncio.Queue)
     handles: dict[int, int] = field(default_factory=dict)  # to the index of the request
     unfinished: int = 0
@@ -28,11 +29,11 @@ class Call:
 
 
 class EngineLoop:
-    def __init__(self, engine: Engine, executor: Executor, admission: TokenAdmission, metrics: PolicyMetrics):
+    def __init__(self, engine: Engine, executor: Executor, admission: TokenAdmission):
         self._engine = engine
         self._executor = executor
         self._admission = admission
-        self._metrics = metrics
+        self._series: PolicySeries | None = None  # of the model that the engine holds, from the first call on
         self._joining: list[Call] = []
         self._leaving: list[Call] = []
         self._calls: dict[int, Call] = {}  # by the handles that still run
@@ -41,12 +42,17 @@ class EngineLoop:
 
     def alone(self) -> "EngineLoop":
         """A loop over the same weights with an empty engine: its batches hold one request and nothing else."""
-        return EngineLoop(self._engine.fresh(), self._executor, self._admission, self._metrics)
+        return EngineLoop(self._engine.fresh(), self._executor, self._admission)
 
-    async def events(self, requests: Sequence[Request]) -> AsyncGenerator[tuple[int, Event], None]:
+    async def events(
+        self, requests: Sequence[Request], series: PolicySeries
+    ) -> AsyncGenerator[tuple[int, Event], None]:
         """(index into requests, event) until each is finished. Leaving early frees the slots before it returns."""
         call = Call(requests)
+        self._series = series
         self._joining.append(call)
+        series.num_waiting += len(requests)
+        series.waits(call, call.arrived)
         self._task = self._task or asyncio.create_task(self._run())
         unfinished = len(requests)
         try:
@@ -62,6 +68,7 @@ class EngineLoop:
     async def _leave(self, call: Call) -> None:
         if call in self._joining:
             self._joining.remove(call)
+            self._joins([call])
         elif not call.left.is_set():
             self._leaving.append(call)
             await call.left.wait()
@@ -75,6 +82,7 @@ class EngineLoop:
             try:
                 events = await loop.run_in_executor(self._executor, self._turn, joining, leaving)
             except Exception as error:
+                self._joins(joining)
                 self._fail(error, joining + leaving)
             else:
                 self._register(joining, leaving)
@@ -92,6 +100,7 @@ class EngineLoop:
         return self._engine.step()
 
     def _register(self, joining: list[Call], leaving: list[Call]) -> None:
+        self._joins(joining)
         for call in joining:
             self._calls |= dict.fromkeys(call.handles, call)
             call.unfinished = len(call.handles)
@@ -121,11 +130,25 @@ class EngineLoop:
         self._engine = self._engine.fresh()
         self._measure(0)
 
+    def _joins(self, calls: list[Call]) -> None:
+        """From now on the engine's own counts hold what they wait for."""
+        assert self._series is not None, "a call comes with a series"
+        for call in calls:
+            self._series.num_waiting -= len(call.requests)
+            self._series.waits_no_more(call)
+
     def _measure(self, seconds: float) -> None:
+        """Between two steps. Other loops of the same model count into the same series."""
+        assert self._series is not None
         running, waiting = self._engine.num_running, self._engine.num_waiting
-        self._metrics.running.inc(running - self._counted[0])
-        self._metrics.waiting.inc(waiting - self._counted[1])
+        self._series.num_running += running - self._counted[0]
+        self._series.num_waiting += waiting - self._counted[1]
         self._counted = running, waiting
+        if oldest := self._calls.get(self._engine.first_waiting):
+            self._series.waits(self, oldest.arrived)
+        else:
+            self._series.waits_no_more(self)
         if running:
-            self._metrics.batch_size.observe(running)
+            self._series.batch_size.observe(running)
+            self._series.token_time.observe(seconds)
             self._admission.measured(running, seconds)

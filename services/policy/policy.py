@@ -30,16 +30,16 @@ class Policy:
         self._settings = settings
         self._metrics = metrics
         self._admission = TokenAdmission(settings.queue_tokens)
-        start_loop = partial(EngineLoop, executor=model_thread(settings), admission=self._admission, metrics=metrics)
+        start_loop = partial(EngineLoop, executor=model_thread(settings), admission=self._admission)
         loader = PolicyLoader(settings.max_slots, start_loop)
-        self.pool = open_pool(settings, loader.load, loader.swap)
+        self.pool = open_pool(settings, metrics, loader.load, loader.swap)
 
     async def generate(self, call: GenerateCall) -> list[Rollout]:
         """Ordered by prompt, then sample."""
         started = time.monotonic()
         async with self._admitted(call) as (version, requests, loop):
             generations: dict[int, Generation] = {}
-            async with aclosing(loop.events(requests)) as events:
+            async with aclosing(loop.events(requests, self._metrics.of(version.model))) as events:
                 async for index, event in events:
                     if event.generation:
                         generations[index] = event.generation
@@ -50,15 +50,17 @@ class Policy:
     async def stream(self, call: GenerateCall) -> AsyncIterator[tuple[str, Rollout | None]]:
         """Pieces of the text of one response; with the last one comes the whole."""
         started, pieces = time.monotonic(), 0
-        async with self._admitted(call) as (version, requests, loop), aclosing(loop.events(requests)) as events:
-            async for _, event in events:
-                if not pieces:
-                    self._metrics.first_token.observe(time.monotonic() - started)
-                pieces += 1
-                rollout = Rollout(requests[0], event.generation, version) if event.generation else None
-                if rollout:
-                    self._count([rollout], started)
-                yield event.piece, rollout
+        async with self._admitted(call) as (version, requests, loop):
+            series = self._metrics.of(version.model)
+            async with aclosing(loop.events(requests, series)) as events:
+                async for _, event in events:
+                    if not pieces:
+                        series.first_token.observe(time.monotonic() - started)
+                    pieces += 1
+                    rollout = Rollout(requests[0], event.generation, version) if event.generation else None
+                    if rollout:
+                        self._count([rollout], started)
+                    yield event.piece, rollout
 
     @asynccontextmanager
     async def _admitted(self, call: GenerateCall) -> AsyncIterator[tuple[Version, list[Request], EngineLoop]]:
@@ -71,6 +73,8 @@ class Policy:
                 yield resident.version, requests, loop.alone() if call.deterministic else loop
 
     def _count(self, rollouts: Sequence[Rollout], started: float) -> None:
-        self._metrics.prompt_tokens.inc(sum(len(rollout.request.prompt_ids) for rollout in rollouts))
-        self._metrics.generation_tokens.inc(sum(len(rollout.generation.response_ids) for rollout in rollouts))
-        self._metrics.answered(rollouts[0].version.model, len(rollouts), started)
+        version = rollouts[0].version
+        series = self._metrics.of(version.model)
+        series.prompt_tokens.inc(sum(len(rollout.request.prompt_ids) for rollout in rollouts))
+        series.generation_tokens.inc(sum(len(rollout.generation.response_ids) for rollout in rollouts))
+        series.answered(version, len(rollouts), started)

@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from rlhf.v1 import policy_pb2 as pb
 from rlhf.v1 import policy_pb2_grpc, types_pb2
 
-from services.policy.metrics import PolicyMetrics
+from services.policy.metrics import policy_metrics
 from services.policy.policy import Policy, Rollout
 from services.policy.requests import GenerateCall
 from services.policy.settings import PolicySettings
@@ -69,6 +69,6 @@ def write_rollout(rollout: Rollout) -> types_pb2.Rollout:
 
 def register(settings: PolicySettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
     """The full names of what the server answers from now on."""
-    policy = Policy(settings, PolicyMetrics(registry))
+    policy = Policy(settings, policy_metrics(registry))
     policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(policy), server)
     return [pb.DESCRIPTOR.services_by_name["PolicyService"].full_name, add_lifecycle(server, policy.pool)]

@@ -10,10 +10,10 @@ import torch
 
 from services.language_model.loading import load_causal, load_tokenizer
 from services.language_model.log_probs import response_log_probs
+from services.reference.metrics import ReferenceMetrics
 from services.reference.settings import ReferenceSettings
 from services.serving.batching import TokenBatcher
 from services.serving.loaded import Loaded
-from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool
 from services.serving.problems import Problems
 from services.serving.prompts import check_ids
@@ -34,7 +34,7 @@ Lane = tuple[Loaded, float]  # model and temperature
 
 class Reference:
     def __init__(
-        self, pool: ModelPool[Loaded], executor: Executor, settings: ReferenceSettings, metrics: ServingMetrics
+        self, pool: ModelPool[Loaded], executor: Executor, settings: ReferenceSettings, metrics: ReferenceMetrics
     ):
         self._pool = pool
         self._metrics = metrics
@@ -44,9 +44,7 @@ class Reference:
             executor,
             batch_tokens=settings.batch_tokens,
             queue_tokens=settings.queue_tokens,
-            on_batch=metrics.batch_size.observe,
         )
-        metrics.watch(self._batcher.admission, lambda: self._batcher.waiting)
 
     async def log_probs(
         self,
@@ -63,9 +61,10 @@ class Reference:
             loaded, version = resident.model, resident.version
             check_sequences(sequences, loaded)
             lengths = [len(sequence) for sequence in sequences]
-            results = await self._batcher.submit((loaded, temperature or 1.0), sequences, lengths, alone=deterministic)
-        self._metrics.prompt_tokens.inc(sum(lengths))
-        self._metrics.answered(version.model, len(sequences), started)
+            series, lane = self._metrics.of(version.model), (loaded, temperature or 1.0)
+            results = await self._batcher.submit(lane, sequences, lengths, series, alone=deterministic)
+        series.prompt_tokens.inc(sum(lengths))
+        series.answered(version, len(sequences), started)
         return version, results
 
 

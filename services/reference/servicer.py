@@ -7,10 +7,10 @@ from rlhf.v1 import reference_pb2 as pb
 from rlhf.v1 import reference_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
+from services.reference.metrics import reference_metrics
 from services.reference.reference import Reference, TokenSequence, load_frozen
 from services.reference.settings import ReferenceSettings
 from services.serving.lifecycle_servicer import add_lifecycle
-from services.serving.metrics import ServingMetrics
 from services.serving.models import model_thread, open_pool
 
 
@@ -34,8 +34,8 @@ class ReferenceServicer(reference_pb2_grpc.ReferenceServiceServicer):
 
 def register(settings: ReferenceSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
     """The full names of what the server answers from now on."""
-    pool = open_pool(settings, load_frozen)
-    metrics = ServingMetrics("reference", "sequences", registry)
+    metrics = reference_metrics(registry)
+    pool = open_pool(settings, metrics, load_frozen)
     servicer = ReferenceServicer(Reference(pool, model_thread(settings), settings, metrics))
     reference_pb2_grpc.add_ReferenceServiceServicer_to_server(servicer, server)
     return [pb.DESCRIPTOR.services_by_name["ReferenceService"].full_name, add_lifecycle(server, pool)]

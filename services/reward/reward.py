@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 import torch
 
 from services.language_model.scoring import raw_scores
+from services.reward.metrics import NOT_FINITE, TOO_LONG, RewardMetrics, RewardSeries
 from services.reward.model import Encoded, RewardModel, ScoreItem
 from services.reward.scores import MemberScore, Score, combine
 from services.reward.settings import RewardSettings
 from services.serving.batching import TokenBatcher
-from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool
 from services.serving.problems import Problems
 from services.serving.resident import Resident
@@ -23,7 +23,7 @@ Member = Resident[RewardModel]
 
 class Reward:
     def __init__(
-        self, pool: ModelPool[RewardModel], executor: Executor, settings: RewardSettings, metrics: ServingMetrics
+        self, pool: ModelPool[RewardModel], executor: Executor, settings: RewardSettings, metrics: RewardMetrics
     ):
         self._pool = pool
         self._settings = settings
@@ -33,9 +33,7 @@ class Reward:
             executor,
             batch_tokens=settings.batch_tokens,
             queue_tokens=settings.queue_tokens,
-            on_batch=metrics.batch_size.observe,
         )
-        metrics.watch(self._batcher.admission, lambda: self._batcher.waiting)
 
     async def score(
         self,
@@ -57,7 +55,7 @@ class Reward:
                 for member, of_member in zip(members, encoded, strict=True)
             ]
         for member in members:
-            self._metrics.answered(member.version.model, len(items), started)
+            self._metrics.of(member.version.model).answered(member.version, len(items), started)
         return [combine(of_item) for of_item in zip(*rows, strict=True)]
 
     async def rank(
@@ -72,14 +70,16 @@ class Reward:
 
     async def _ask(self, member: Member, encoded: Sequence[Encoded], alone: bool) -> list[MemberScore]:
         fitting = [e.ids for e in encoded if not e.error]
-        lengths = [len(ids) for ids in fitting]
-        self._metrics.prompt_tokens.inc(sum(lengths))
-        logits = iter(await self._batcher.submit(member.model, fitting, lengths, alone=alone))
+        lengths, series = [len(ids) for ids in fitting], self._metrics.of(member.version.model)
+        series.prompt_tokens.inc(sum(lengths))
+        logits = iter(await self._batcher.submit(member.model, fitting, lengths, series, alone=alone))
         version, offset = member.version, member.model.offset
-        return [
+        scores = [
             MemberScore(version, error=e.error) if e.error else MemberScore(version, next(logits), offset, e.truncated)
             for e in encoded
         ]
+        count(series, scores)
+        return scores
 
     def _check(self, models: Sequence[str], items: Sequence[ScoreItem]) -> None:
         problems = Problems()
@@ -93,6 +93,12 @@ class Reward:
             if not item.response:
                 problems.add(item.response_field, "empty", "token ids or a text")
         problems.check()
+
+
+def count(series: RewardSeries, scores: Sequence[MemberScore]) -> None:
+    series.truncated.inc(sum(score.truncated for score in scores))
+    series.failed[TOO_LONG].inc(sum(bool(score.error) for score in scores))
+    series.failed[NOT_FINITE].inc(sum(not score.error and bool(score.problem) for score in scores))
 
 
 @torch.inference_mode()

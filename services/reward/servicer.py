@@ -9,12 +9,12 @@ from rlhf.v1 import reward_pb2 as pb
 from rlhf.v1 import reward_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
+from services.reward.metrics import reward_metrics
 from services.reward.model import Response, RewardModel, ScoreItem
 from services.reward.reward import Reward
 from services.reward.scores import Score
 from services.reward.settings import RewardSettings
 from services.serving.lifecycle_servicer import add_lifecycle
-from services.serving.metrics import ServingMetrics
 from services.serving.models import model_thread, open_pool
 from services.serving.prompts import read_prompt
 
@@ -50,8 +50,8 @@ class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
 
 def register(settings: RewardSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
     """The full names of what the server answers from now on."""
-    pool = open_pool(settings, RewardModel.load)
-    metrics = ServingMetrics("reward", "items", registry)
+    metrics = reward_metrics(registry)
+    pool = open_pool(settings, metrics, RewardModel.load)
     servicer = RewardServicer(Reward(pool, model_thread(settings), settings, metrics))
     reward_pb2_grpc.add_RewardServiceServicer_to_server(servicer, server)
     return [pb.DESCRIPTOR.services_by_name["RewardService"].full_name, add_lifecycle(server, pool)]

@@ -1,21 +1,29 @@
-"""Prometheus metrics that every process has, and the port they are read from."""
+"""Metrics that every process has, and the port they are read from."""
 
+import platform
+import socket
+import threading
 import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import make_wsgi_app
 
-# From the milliseconds of a small score to the minutes of a training step.
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+from services.runtime.definitions import counter, gauge, histogram
+
 RPC = ("grpc_service", "grpc_method")
 
-RPC_STARTED = Counter("grpc_server_started_total", "RPCs that arrived", RPC)
-RPC_HANDLED = Counter("grpc_server_handled_total", "RPCs that ended, by status code", (*RPC, "grpc_code"))
-RPC_SECONDS = Histogram(
-    "grpc_server_handling_seconds", "Time from an RPC's arrival to its end", (*RPC, "grpc_code"), buckets=SECONDS
+STARTED = counter("grpc_server_started_total", "calls", "Calls that arrived", RPC)
+HANDLED = counter("grpc_server_handled_total", "calls", "Calls that ended, by status code", (*RPC, "grpc_code"))
+HANDLING = histogram("grpc_server_handling_seconds", "seconds", "From a call's arrival to its end", (*RPC, "grpc_code"))
+BUILD_INFO = gauge(
+    "rlhf_build_info", "1", "Always 1; which service this process is and what it runs", ("service", "version", "python")
 )
-STAGE_SECONDS = Histogram(
-    "rlhf_stage_seconds", "Time spent in one part of a training step", ("stage",), buckets=SECONDS
-)
+
+_started, _handled, _handling, _build_info = STARTED.on(), HANDLED.on(), HANDLING.on(), BUILD_INFO.on()
 
 
 class Rpc:
@@ -24,28 +32,72 @@ class Rpc:
     def __init__(self, path: str) -> None:
         self._labels = path.lstrip("/").split("/")
         self._started: float | None = time.perf_counter()
-        RPC_STARTED.labels(*self._labels).inc()
+        _started.labels(*self._labels).inc()
 
     def end(self, code: str) -> None:
         """What ended the call counts; what follows from that does not."""
         if self._started is None:
             return
-        RPC_HANDLED.labels(*self._labels, code).inc()
-        RPC_SECONDS.labels(*self._labels, code).observe(time.perf_counter() - self._started)
+        _handled.labels(*self._labels, code).inc()
+        _handling.labels(*self._labels, code).observe(time.perf_counter() - self._started)
         self._started = None
 
 
+def show_build(service: str) -> None:
+    _build_info.labels(service, built_version(), platform.python_version()).set(1)
+
+
+def built_version() -> str:
+    try:
+        return version("rlhf-services")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "unknown"
+
+
+Page = Callable[[], bytes]  # JSON
+
+
 class MetricsServer:
-    """Serves /metrics from a thread of its own. Port 0 takes any free one; `port` is the one it got.
+    """Serves /metrics, and `pages` by path, from a thread. Port 0 takes any free one; `port` is the one it got.
 
     Raises OSError where the port is taken.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._server, self._thread = start_http_server(port, host)
+    def __init__(self, host: str, port: int, pages: Mapping[str, Page] | None = None) -> None:
+        self._server = make_server(host, port, _app(pages or {}), _Ipv6Server if ":" in host else _Server, _Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
         self.port: int = self._server.server_port
 
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Ipv6Server(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 30  # a client that connects and says nothing holds a thread no longer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def _app(pages: Mapping[str, Page]) -> Any:
+    metrics = make_wsgi_app()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        page = pages.get(environ["PATH_INFO"])
+        if page is None:
+            return metrics(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [page()]
+
+    return app

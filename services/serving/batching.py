@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from services.serving.metrics import ModelSeries
 from services.serving.token_admission import TokenAdmission
 
 Lane = TypeVar("Lane", bound=Hashable)
@@ -29,6 +30,8 @@ class Job(Generic[Lane, Item, Result]):
     items: Sequence[Item]
     lengths: Sequence[int]
     alone: bool
+    series: ModelSeries
+    begin: Callable[[], None]  # to be called when it waits no more
     answer: asyncio.Future[list[Result]]
     results: dict[int, Result] = field(default_factory=dict)
 
@@ -58,13 +61,11 @@ class TokenBatcher(Generic[Lane, Item, Result]):
         *,
         batch_tokens: int,
         queue_tokens: int,
-        on_batch: Callable[[int], None] = lambda size: None,
     ):
         self.admission = TokenAdmission(queue_tokens)
         self._compute = compute
         self._executor = executor
         self._batch_tokens = batch_tokens
-        self._on_batch = on_batch
         self._waiting: deque[Job[Lane, Item, Result]] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -73,6 +74,7 @@ class TokenBatcher(Generic[Lane, Item, Result]):
         lane: Lane,
         items: Sequence[Item],
         lengths: Sequence[int],
+        series: ModelSeries,
         *,
         alone: bool = False,
     ) -> list[Result]:
@@ -83,15 +85,11 @@ class TokenBatcher(Generic[Lane, Item, Result]):
         if not items:
             return []
         answer = asyncio.get_running_loop().create_future()
-        with self.admission.admitted(sum(lengths)):
-            self._waiting.append(Job(lane, items, lengths, alone, answer))
+        with self.admission.admitted(sum(lengths)), series.request() as begin:
+            self._waiting.append(Job(lane, items, lengths, alone, series, begin, answer))
             if self._running is None:
                 self._running = asyncio.create_task(self._run())
             return await answer
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
 
     async def _run(self) -> None:
         while window := self._next_window():
@@ -111,6 +109,7 @@ class TokenBatcher(Generic[Lane, Item, Result]):
             if window and (job.alone or window[0].alone or job.lane != window[0].lane):
                 skipped.append(job)
                 continue
+            job.begin()
             window.append(job)
             tokens += sum(job.lengths)
         self._waiting.extendleft(reversed(skipped))
@@ -130,7 +129,7 @@ class TokenBatcher(Generic[Lane, Item, Result]):
         for (job, index), result in zip(batch, results, strict=True):
             job.accept(index, result)
         self.admission.measured(sum(job.lengths[index] for job, index in batch), time.monotonic() - started)
-        self._on_batch(len(batch))
+        batch[0][0].series.batch_size.observe(len(batch))
 
 
 def pack(window: Iterable[Place], batch_tokens: int) -> Iterable[list[Place]]:

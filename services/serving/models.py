@@ -2,27 +2,44 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool, T
+from services.serving.resident import Resident
 from services.serving.settings import ModelServerSettings
 from services.storage.location import open_store
 from services.storage.models import ModelStore
 
 
 def open_pool(
-    settings: ModelServerSettings, load: Callable[[Path], T], swap: Callable[[T, Path], T] | None = None
+    settings: ModelServerSettings,
+    metrics: ServingMetrics,
+    load: Callable[[Path], T],
+    swap: Callable[[T, Path], T] | None = None,
 ) -> ModelPool[T]:
     models = ModelStore(open_store(settings.storage), settings.cache, int(settings.cache_gib * 2**30))
-    return ModelPool(
+    pool = ModelPool(
         models,
         load,
         swap=swap,
         memory_bytes=settings.memory_mib << 20,
         load_wait_seconds=settings.load_wait_seconds,
+        on_settled=partial(_count_load, metrics),
     )
+    metrics.watch_memory(pool.memory_used, settings.memory_mib << 20)
+    return pool
+
+
+def _count_load(metrics: ServingMetrics, resident: Resident, seconds: float) -> None:
+    series = metrics.of(resident.version.model)
+    if resident.error:
+        series.weights_failures.inc()
+    else:
+        series.weights_load.observe(seconds)
 
 
 def model_thread(settings: ModelServerSettings) -> ThreadPoolExecutor:

@@ -35,7 +35,10 @@ T = TypeVar("T", bound=Held)
 
 
 class ModelPool(Generic[T]):
-    """`load(folder)` and `swap(loaded, folder)` run in threads; `swap` loads other weights into the same model."""
+    """`load(folder)` and `swap(loaded, folder)` run in threads; `swap` loads other weights into the same model.
+
+    `on_settled(resident, seconds)` hears of every version that became ready or failed, and how long that took.
+    """
 
     def __init__(
         self,
@@ -45,12 +48,14 @@ class ModelPool(Generic[T]):
         memory_bytes: int,
         swap: Callable[[T, Path], T] | None = None,
         load_wait_seconds: float = 20.0,
+        on_settled: Callable[[Resident[T], float], None] = lambda resident, seconds: None,
     ):
         self._models = models
         self._load = load
         self._swap = swap or (lambda loaded, folder: load(folder))
         self._budget = memory_bytes
         self._load_wait_seconds = load_wait_seconds
+        self._on_settled = on_settled
         self._resolver = Resolver(models)
         self._residents: dict[str, Resident[T]] = {}  # by "name@version"
         self._loads: set[asyncio.Task[None]] = set()
@@ -147,6 +152,7 @@ class ModelPool(Generic[T]):
             resident.fail(failure)
         else:
             log.info("%s loaded in %.2f s", resident.version, time.monotonic() - started)
+        self._on_settled(resident, time.monotonic() - started)
         self._released.set()
 
     def _read(self, version: Version, weights: T | None) -> T:
@@ -162,14 +168,15 @@ class ModelPool(Generic[T]):
     async def _make_room(self, resident: Resident[T], needed: int) -> None:
         if needed > self._budget:
             raise Conflict(f"{resident.version} needs {needed} bytes, the memory budget is {self._budget}")
-        while self._used() - resident.memory_bytes + needed > self._budget:
+        while self.memory_used() - resident.memory_bytes + needed > self._budget:
             if not self._evict():
                 self._released.clear()
                 await self._released.wait()
         resident.memory_bytes = needed
 
-    def _used(self) -> int:
-        return sum(resident.memory_bytes for resident in self._residents.values())
+    def memory_used(self) -> int:
+        """Bytes, also of versions that are being loaded. From any thread."""
+        return sum(resident.memory_bytes for resident in tuple(self._residents.values()))
 
     def _evict(self) -> bool:
         unused = [r for r in self._residents.values() if r.state is ModelState.READY and not r.leases]

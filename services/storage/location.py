@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from services.runtime.errors import InvalidInput, Problem
 from services.storage.local_folder import LocalFolder
+from services.storage.measured import MeasuredStore
 from services.storage.object_store import ObjectStore
 from services.storage.s3 import open_s3
 
@@ -16,9 +17,9 @@ def open_store(url: str) -> ObjectStore:
     """
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        return open_s3(parts)
+        return MeasuredStore(open_s3(parts))
     if parts.scheme == "file" and parts.path and not parts.netloc:
-        return LocalFolder(Path(unquote(parts.path)))
+        return MeasuredStore(LocalFolder(Path(unquote(parts.path))))
     if parts.scheme == "" and url:
-        return LocalFolder(Path(url).expanduser())
+        return MeasuredStore(LocalFolder(Path(url).expanduser()))
     raise InvalidInput(Problem("storage", repr(url), "a folder, file:///folder or s3://bucket/prefix"))

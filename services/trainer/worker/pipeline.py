@@ -13,6 +13,7 @@ from services.trainer.references import STAGE
 from services.trainer.worker import dpo, evaluate, reward_model, sft
 from services.trainer.worker.context import StageContext, Workbench
 from services.trainer.worker.ppo import loop as ppo
+from services.trainer.worker.stopwatch import Stopwatch
 
 RUNNERS: dict[str, Callable[[StageContext, Any], StageOutcome]] = {
     "sft": sft.run,
@@ -66,4 +67,5 @@ def _context(bench: Workbench, spec: RunSpec, name: str) -> StageContext:
         result_name=f"{spec.name}-{name}" if isinstance(spec.stage, PipelineSpec) else spec.name,
         seed=spec.seed,
         deterministic=spec.deterministic,
+        stopwatch=Stopwatch(bench.attempt.objects.run_id),
     )

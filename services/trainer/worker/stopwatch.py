@@ -5,13 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from services.runtime.metrics import STAGE_SECONDS
+from services.trainer.worker.metrics import STAGE_SECONDS
+
+_stage_seconds = STAGE_SECONDS.on()
 
 
 class Stopwatch:
-    """Seconds by part since the last reading, and since the reading before as a whole."""
+    """Seconds by part since the last reading, and since the reading before as a whole; `run` labels the metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "") -> None:
+        self._run = run
         self._seconds: dict[str, float] = defaultdict(float)
         self._started = time.monotonic()
 
@@ -23,7 +26,7 @@ class Stopwatch:
         finally:
             seconds = time.monotonic() - started
             self._seconds[name] += seconds
-            STAGE_SECONDS.labels(name).observe(seconds)
+            _stage_seconds.labels(self._run, name).observe(seconds)
 
     def read(self) -> dict[str, float]:
         """{"seconds": all of it, "seconds_<part>": …}; starts again from zero."""

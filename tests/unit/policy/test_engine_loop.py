@@ -12,9 +12,11 @@ from services.language_model.engine import Engine
 from services.language_model.generation import Generation, Request
 from services.language_model.sampling import SamplingParams
 from services.policy.engine_loop import EngineLoop
-from services.policy.metrics import PolicyMetrics
+from services.policy.metrics import policy_metrics
 from services.serving.token_admission import TokenAdmission
 from tests.unit.language_model.small_models import byte_level, causal, random_ids
+
+SERIES = policy_metrics(CollectorRegistry()).of("small")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def engine() -> Engine:
 @pytest.fixture
 def loop(engine: Engine) -> Iterator[EngineLoop]:
     with ThreadPoolExecutor(1) as executor:
-        yield EngineLoop(engine.fresh(), executor, TokenAdmission(10**6), PolicyMetrics(CollectorRegistry()))
+        yield EngineLoop(engine.fresh(), executor, TokenAdmission(10**6))
 
 
 def requests(count: int, new_tokens: int = 8, seed: int = 0) -> list[Request]:
@@ -35,7 +37,7 @@ def requests(count: int, new_tokens: int = 8, seed: int = 0) -> list[Request]:
 
 async def collect(loop: EngineLoop, asked: list[Request]) -> list[Generation]:
     finished: dict[int, Generation] = {}
-    async with aclosing(loop.events(asked)) as events:
+    async with aclosing(loop.events(asked, SERIES)) as events:
         async for index, event in events:
             if event.generation:
                 finished[index] = event.generation

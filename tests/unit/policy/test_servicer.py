@@ -204,8 +204,11 @@ async def test_an_unknown_model_or_version_is_not_found(shelf, fields: dict[str,
 LONG = {"max_new_tokens": 250}
 
 
+SFT = {"model_name": "sft"}
+
+
 def running(registry: CollectorRegistry) -> float:
-    return registry.get_sample_value("rlhf_policy_num_requests_running") or 0.0
+    return registry.get_sample_value("rlhf_policy_num_requests_running", SFT) or 0.0
 
 
 async def until(condition, seconds: float = 10.0) -> None:
@@ -254,7 +257,7 @@ async def test_a_stream_that_nobody_reads_any_more_frees_its_slot(shelf) -> None
         assert (await call.read()).text
         call.cancel()
         await until(lambda: running(registry) == 0, seconds=1.0)
-    assert registry.get_sample_value("rlhf_policy_samples_total", {"model_name": "sft"}) is None
+    assert registry.get_sample_value("rlhf_policy_samples_total", SFT) == 0
 
 
 async def test_metrics_count_what_was_answered(shelf) -> None:
@@ -262,7 +265,10 @@ async def test_metrics_count_what_was_answered(shelf) -> None:
     async with channel_to(register, settings(shelf), registry) as channel:
         answer = await PolicyServiceStub(channel).Generate(ask(*PROMPTS, samples_per_prompt=2))
     value = registry.get_sample_value
-    assert value("rlhf_policy_samples_total", {"model_name": "sft"}) == 12
-    assert value("rlhf_policy_generation_tokens_total") == sum(map(len, tokens(answer.rollouts)))
-    assert value("rlhf_policy_prompt_tokens_total") == 2 * sum(map(len, PROMPTS))
-    assert value("rlhf_policy_num_requests_waiting") == 0
+    assert value("rlhf_policy_samples_total", SFT) == 12
+    assert value("rlhf_policy_generation_tokens_total", SFT) == sum(map(len, tokens(answer.rollouts)))
+    assert value("rlhf_policy_prompt_tokens_total", SFT) == 2 * sum(map(len, PROMPTS))
+    assert value("rlhf_policy_num_requests_waiting", SFT) == value("rlhf_policy_queue_age_seconds", SFT) == 0
+    assert (value("rlhf_policy_time_per_output_token_seconds_count", SFT) or 0) >= 8
+    assert value("rlhf_policy_weights_load_seconds_count", SFT) == 1
+    assert 0 < value("rlhf_policy_weights_memory_bytes") < value("rlhf_policy_weights_memory_budget_bytes")

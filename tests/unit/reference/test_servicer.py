@@ -15,6 +15,8 @@ from services.reference.settings import ReferenceSettings
 from tests.unit.language_model.small_models import byte_level, causal, random_ids
 from tests.unit.serving.live import Shelf, channel_to, retry_after, violations
 
+SFT = {"model_name": "sft"}
+
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
@@ -145,7 +147,7 @@ async def test_a_passed_deadline_gives_its_place_in_the_queue_back(shelf) -> Non
             await stub.LogProbs(long, timeout=0.05)
         assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert len((await stub.LogProbs(request(*sequences(200)))).sequences) == 200
-    assert registry.get_sample_value("rlhf_reference_num_requests_running") == 0
+    assert registry.get_sample_value("rlhf_reference_num_requests_running", SFT) == 0
 
 
 async def test_metrics_count_what_was_answered(shelf) -> None:
@@ -156,9 +158,9 @@ async def test_metrics_count_what_was_answered(shelf) -> None:
         await stub.LogProbs(request(*sequences(4)))
         with pytest.raises(grpc.aio.AioRpcError):
             await stub.LogProbs(request())
-    assert registry.get_sample_value("rlhf_reference_sequences_total", {"model_name": "sft"}) == 7
-    assert registry.get_sample_value("rlhf_reference_e2e_request_latency_seconds_count") == 2
-    assert registry.get_sample_value("rlhf_reference_num_requests_running") == 0
+    assert registry.get_sample_value("rlhf_reference_sequences_total", SFT) == 7
+    assert registry.get_sample_value("rlhf_reference_e2e_request_latency_seconds_count", SFT) == 2
+    assert registry.get_sample_value("rlhf_reference_num_requests_running", SFT) == 0
 
 
 async def test_the_lifecycle_service_loads_lists_and_unloads(shelf) -> None:

@@ -1,11 +1,17 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.runtime.errors import InvalidInput, Overloaded
 from services.serving.batching import TokenBatcher
+from services.serving.metrics import Definitions, ModelSeries, ServingMetrics
+
+DEFINITIONS = Definitions("test", "items")
+METRICS = ServingMetrics(DEFINITIONS, partial(ModelSeries, DEFINITIONS), CollectorRegistry())
 
 
 class Lengths:
@@ -36,8 +42,12 @@ def batcher(compute: Lengths):
         compute.gate.set()
 
 
+def series_of(lane: str) -> ModelSeries:
+    return METRICS.of(lane)
+
+
 def ask(batcher: TokenBatcher, lane: str, *lengths: int, **options) -> asyncio.Task[list[int]]:
-    return asyncio.create_task(batcher.submit(lane, ["x" * n for n in lengths], lengths, **options))
+    return asyncio.create_task(batcher.submit(lane, ["x" * n for n in lengths], lengths, series_of(lane), **options))
 
 
 async def busy(batcher: TokenBatcher, compute: Lengths) -> asyncio.Task[list[int]]:
@@ -77,7 +87,7 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_retry(batcher, comp
     waiting = ask(batcher, "a", 90)
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="91 of 100 tokens are taken") as refused:
-        await batcher.submit("a", ["x" * 20], [20])
+        await batcher.submit("a", ["x" * 20], [20], series_of("a"))
     assert refused.value.retry_after > 0
     compute.gate.set()
     assert await asyncio.gather(first, waiting) == [[1], [90]]
@@ -86,7 +96,7 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_retry(batcher, comp
 
 async def test_a_request_that_never_fits_is_no_overload(batcher) -> None:
     with pytest.raises(InvalidInput, match="request: got 101 tokens, expected at most 100"):
-        await batcher.submit("a", ["x" * 101], [101])
+        await batcher.submit("a", ["x" * 101], [101], series_of("a"))
 
 
 async def test_what_nobody_waits_for_any_more_is_not_computed(batcher, compute) -> None:
