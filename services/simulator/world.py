@@ -21,6 +21,8 @@ FAMILIES = {
     "list": {"templates", "unseen_templates", "counts", "subjects"},
     "compare": {"unseen", "relation", "templates", "order"},
 }
+# The modules that a judged result depends on.
+JUDGED_BY = ("answers", "cases", "demonstrations", "evaluation", "families", "gold", "raters", "splits", "world")
 PHRASES = ("flattery", "agreement", "correction", "courtesy", "filler")
 
 
@@ -72,9 +74,9 @@ def load_world(path: Path | str = "home") -> World:
 
 
 def simulator_digest(world: World) -> str:
-    """sha256 over the world and the code that makes prompts, gold and labels of it: what a result depends on."""
+    """sha256 over the world and the code that makes prompts, gold, labels and judgements of it."""
     digest = hashlib.sha256(world.digest.encode())
-    for module in ("answers", "cases", "demonstrations", "families", "gold", "raters", "splits"):
+    for module in JUDGED_BY:
         digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
     return digest.hexdigest()
 
