@@ -3,8 +3,11 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SEED ?= 0
+BUILDER ?= $(shell command -v docker || command -v podman)
+TARGET ?= cpu
+IMAGE ?= rlhf:0.1.0-$(TARGET)
 
-.PHONY: run test test-full lint protos bench base-model acceptance clean
+.PHONY: run test test-full lint protos bench base-model acceptance image clean
 
 run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
 	$(BIN)/rlhf quickstart --seed $(SEED)
@@ -32,6 +35,9 @@ base-model: $(INSTALLED)         ## train the committed tiny base model again, f
 
 acceptance: $(INSTALLED)         ## the quickstart on seeds 0, 1, 2 and the second world; writes build/acceptance
 	$(BIN)/python -m services.quickstart.acceptance
+
+image:                           ## IMAGE from TARGET=cpu or gpu; PIP_OPTIONS and BUILD_OPTIONS reach pip and the builder
+	$(BUILDER) build --target $(TARGET) --tag $(IMAGE) --build-arg PIP_OPTIONS="$(PIP_OPTIONS)" $(BUILD_OPTIONS) .
 
 clean:
 	rm -rf .venv build
