@@ -90,7 +90,7 @@ class Reward:
         for item in items:
             if not item.prompt:
                 problems.add(item.prompt_field, "empty", "token ids, a text or at least one message")
-            if not item.response:
+            if item.response == []:
                 problems.add(item.response_field, "empty", "token ids or a text")
         problems.check()
 

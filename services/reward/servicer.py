@@ -58,8 +58,8 @@ def register(settings: RewardSettings, server: grpc.aio.Server, registry: Collec
 
 
 def read_response(response: Any) -> Response:
-    """An unset form is an empty text."""
-    return list(response.token_ids.ids) if response.WhichOneof("form") == "token_ids" else response.text
+    """An unset form is an empty list; an empty text is a response that ended at once."""
+    return response.text if response.WhichOneof("form") == "text" else list(response.token_ids.ids)
 
 
 def write_score(score: Score) -> pb.Score:

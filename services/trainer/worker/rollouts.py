@@ -26,7 +26,6 @@ WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, g
 PROMPTS_PER_CALL = 64
 ITEMS_PER_CALL = 256
 CALLS_AT_ONCE = 4  # spread over the replicas
-EMPTY = "the response is an empty text"
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -77,12 +76,9 @@ class ServiceCollector:
             self._count("Score", len(answer.scores))
             return [read_score(score) for score in answer.scores]
 
-        if reward.takes_ids:
-            return _in_parts(ask, [write_ids(rollout) for rollout in rollouts], ITEMS_PER_CALL)
-        # An immediate end-of-sequence token is a response as ids; as text it is nothing, and the service refuses that.
-        texts = [write_text(p, r) for p, r in zip(prompts, rollouts, strict=True) if r.text]
-        scores = iter(_in_parts(ask, texts, ITEMS_PER_CALL))
-        return [next(scores) if rollout.text else Score(None, None, EMPTY) for rollout in rollouts]
+        pairs = zip(prompts, rollouts, strict=True)
+        items = [write_ids(rollout) if reward.takes_ids else write_text(prompt, rollout) for prompt, rollout in pairs]
+        return _in_parts(ask, items, ITEMS_PER_CALL)
 
     def reference_log_probs(
         self, reference: Version, rollouts: Sequence[Rollout], temperature: float, deterministic: bool

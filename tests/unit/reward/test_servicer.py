@@ -88,6 +88,18 @@ async def test_ids_texts_and_messages_of_one_prompt_score_alike(shelf) -> None:
     assert [s.raw for s in scores] == pytest.approx([scores[0].raw] * 4, abs=1e-5)
 
 
+async def test_a_response_that_ended_at_once_is_scored(shelf) -> None:
+    """As text it is empty, as ids it is the end-of-sequence token alone."""
+    ids = TOKENIZER("Human: The cat?\n\nAssistant:\n").input_ids
+    scores = await score(shelf, of_text("The cat?", ""), of_ids(ids, [TOKENIZER.eos_token_id]))
+    assert [s.raw for s in scores] == pytest.approx(
+        [plain(reward("llama"), [*ids, TOKENIZER.eos_token_id])] * 2, abs=1e-4
+    )
+    (of_encoder,) = await score(shelf, of_text("The cat", ""), models=["encoder"])
+    alone = [*PAIRS("The cat").input_ids, PAIRS.sep_token_id]  # [CLS] prompt [SEP] nothing [SEP]
+    assert of_encoder.raw == pytest.approx(plain(bert(), alone), abs=1e-4)
+
+
 async def test_ids_of_another_tokenizer_are_refused(shelf) -> None:
     for digest in ("", "0" * 64):
         with pytest.raises(grpc.aio.AioRpcError) as error:
@@ -168,10 +180,10 @@ async def test_rank_puts_the_best_first_and_errors_last(shelf) -> None:
 
 
 async def test_all_problems_of_a_request_are_named_at_once(shelf) -> None:
-    items = [pb.ScoreItem(response=Response(text="a")), of_text("a", ""), of_ids([5], [6])]
+    items = [pb.ScoreItem(response=Response(text="a")), pb.ScoreItem(prompt=Prompt(text="a")), of_ids([5], [])]
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await score(shelf, *items, models=[])
-    assert set(violations(error.value)) == {"models", "items[0].prompt", "items[1].response"}
+    assert set(violations(error.value)) == {"models", "items[0].prompt", "items[1].response", "items[2].response"}
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await score(shelf, of_ids([300], [6]), of_ids([5], [6, 301]))
     assert set(violations(error.value)) == {"items[0].prompt", "items[1].response"}
