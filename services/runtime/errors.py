@@ -95,6 +95,18 @@ class Conflict(ServiceError):
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
+class Unauthenticated(ServiceError, PermissionError):
+    """Nobody knows who calls."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDenied(ServiceError, PermissionError):
+    """It is known who calls, and that this is not for them."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+
+
 class DataLoss(ServiceError):
     """Stored bytes are not the bytes that were written."""
 

@@ -1,6 +1,7 @@
-"""What happens around every call: admission, a deadline, errors as rich statuses, metrics.
+"""What happens around every call: who calls, admission, a deadline, errors as rich statuses, metrics.
 
-Health and reflection are left alone: they answer at all times, and a health watcher must not hold up a stop.
+Health is left alone: it answers everybody at all times, and a health watcher must not hold up a stop. Reflection is for
+those with a token, and else left alone too.
 """
 
 import asyncio
@@ -11,8 +12,10 @@ from typing import Any
 import grpc
 
 from services.runtime.admission import Admission
-from services.runtime.errors import DeadlinePassed, abort, as_service_error
+from services.runtime.errors import DeadlinePassed, ServiceError, abort, as_service_error
+from services.runtime.identity import Gate, Identity, answer_to
 from services.runtime.metrics import Rpc
+from services.runtime.permissions import roles_for
 
 Behaviour = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
@@ -25,31 +28,47 @@ KINDS = {
 }
 
 
+HEALTH, OWN = "/grpc.health.v1.Health/", "/grpc."
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """`deadline_seconds` is given to calls that bring no deadline. Streaming methods are async generators."""
 
-    def __init__(self, admission: Admission, deadline_seconds: float) -> None:
-        self._admission, self._deadline_seconds = admission, deadline_seconds
+    def __init__(self, admission: Admission, deadline_seconds: float, gate: Gate) -> None:
+        self._admission, self._deadline_seconds, self._gate = admission, deadline_seconds, gate
 
     async def intercept_service(self, continuation, handler_call_details):
         handler = await continuation(handler_call_details)
         method: str = handler_call_details.method
-        if handler is None or method.startswith("/grpc."):
+        if method.startswith(HEALTH):
+            return handler
+        try:
+            identity = self._identify(handler_call_details)
+        except ServiceError as error:
+            return _refusal(error, Rpc(method) if handler else None)
+        if handler is None or method.startswith(OWN):
             return handler
         kind, make_handler = KINDS[handler.request_streaming, handler.response_streaming]
         wrap = self._stream if handler.response_streaming else self._unary
-        behaviour = wrap(method, getattr(handler, kind))
+        behaviour = wrap(method, identity, getattr(handler, kind))
         return make_handler(behaviour, handler.request_deserializer, handler.response_serializer)
 
-    def _unary(self, method: str, answer: Behaviour) -> Behaviour:
+    def _identify(self, details: grpc.HandlerCallDetails) -> Identity:
+        metadata = {key: value for key, value in details.invocation_metadata if isinstance(value, str)}
+        what = details.method.rpartition(".")[2]
+        return self._gate.admit(metadata.get("authorization"), roles_for(details.method), what)
+
+    def _unary(self, method: str, identity: Identity, answer: Behaviour) -> Behaviour:
         async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> Any:
+            answer_to(identity)
             async with self._call(method, context):
                 return await answer(request, context)
 
         return behaviour
 
-    def _stream(self, method: str, answers: Callable[..., Any]) -> Behaviour:
+    def _stream(self, method: str, identity: Identity, answers: Callable[..., Any]) -> Behaviour:
         async def behaviour(request: Any, context: grpc.aio.ServicerContext) -> None:
+            answer_to(identity)
             async with self._call(method, context), aclosing(answers(request, context)) as responses:
                 async for response in responses:
                     await context.write(response)
@@ -76,6 +95,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if timeout.expired():
                 raise DeadlinePassed(f"no answer within {seconds} s, the limit of calls without a deadline") from error
             raise
+
+
+def _refusal(error: ServiceError, rpc: Rpc | None) -> grpc.RpcMethodHandler:
+    """As a stream of requests of which none is read: whoever is refused cannot fill memory with a message first.
+
+    Calls of methods that do not exist are not counted: each would be a new series of the metrics.
+    """
+
+    async def refuse(requests: Any, context: grpc.aio.ServicerContext) -> None:
+        if rpc:
+            rpc.end(error.code.name)
+        await abort(context, error)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 @asynccontextmanager

@@ -15,22 +15,23 @@ from grpc_health.v1._async import HealthServicer  # `health.aio`, under a name t
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime.admission import Admission
-from services.runtime.channels import size_options
+from services.runtime.channels import Option, size_options
 from services.runtime.errors import Conflict
+from services.runtime.identity import open_gate
 from services.runtime.interceptors import CallInterceptor
 from services.runtime.metrics import MetricsServer
-from services.runtime.settings import ServerSettings
+from services.runtime.settings import ServerSettings, is_loopback
+from services.runtime.tls import server_credentials
 
 SENDING_SECONDS = 5.0  # for answers that are on their way when the last call has ended
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server behind it
-    # Clients come back through the name service now and then, and so find new replicas.
-    ("grpc.max_connection_age_ms", 300_000),
-    ("grpc.max_connection_age_grace_ms", 600_000),
     # Clients may ask every ten seconds whether the connection lives; the default calls that too many pings.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
+
+GRACE_MS = 600_000  # for what is under way when a connection has reached its age
 
 log = logging.getLogger(__name__)
 
@@ -91,21 +92,27 @@ async def running(
     """The server, for as long as the block runs. Raises Conflict where a port is taken."""
     admission = admission or Admission(settings.max_calls)
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(admission, settings.deadline_seconds)],
-        options=[*OPTIONS, *size_options(settings.max_message_mib)],
+        interceptors=[CallInterceptor(admission, settings.deadline_seconds, open_gate(settings))],
+        options=[*OPTIONS, *_age_options(settings.connection_age_seconds), *size_options(settings.max_message_mib)],
     )
     names = list(register(server))
     health_servicer = _add_health_and_reflection(server, names)
     address, metrics = _bind(server, settings)
-    await server.start()
-    await _set_health(health_servicer, names, SERVING)
-    log.info("%s listens on %s", name, address)
-    try:
-        yield address
-    finally:
-        await _set_health(health_servicer, names, NOT_SERVING)
-        await _stop(server, admission, settings.drain_seconds)
-        metrics.stop()
+    async with _probes(health_servicer, settings):
+        await server.start()
+        await _set_health(health_servicer, names, SERVING)
+        log.info("%s listens on %s", name, address)
+        try:
+            yield address
+        finally:
+            await _set_health(health_servicer, names, NOT_SERVING)
+            await _stop(server, admission, settings.drain_seconds)
+            metrics.stop()
+
+
+def _age_options(seconds: float) -> list[Option]:
+    """Clients come back through the name service now and then, and so find new replicas."""
+    return [("grpc.max_connection_age_ms", round(seconds * 1000)), ("grpc.max_connection_age_grace_ms", GRACE_MS)]
 
 
 def _add_health_and_reflection(server: grpc.aio.Server, names: list[str]) -> HealthServicer:
@@ -115,11 +122,35 @@ def _add_health_and_reflection(server: grpc.aio.Server, names: list[str]) -> Hea
     return servicer
 
 
-def _bind(server: grpc.aio.Server, settings: ServerSettings) -> tuple[Address, MetricsServer]:
+@asynccontextmanager
+async def _probes(servicer: HealthServicer, settings: ServerSettings) -> AsyncIterator[None]:
+    """Health once more, and nothing else, on a port without TLS: for as long as the process lives."""
+    if settings.health_port < 0:
+        yield
+        return
+    server = grpc.aio.server(options=OPTIONS)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    _listen(server, settings.host, settings.health_port, None)
+    await server.start()
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        yield
+    finally:
+        await server.stop(None)
+
+
+def _listen(server: grpc.aio.Server, host: str, port: int, tls: grpc.ServerCredentials | None) -> int:
+    where = f"{host}:{port}"
+    try:
+        return server.add_secure_port(where, tls) if tls else server.add_insecure_port(where)
     except RuntimeError as error:
-        raise Conflict(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+        raise Conflict(f"cannot listen on {where}: {error}") from error
+
+
+def _bind(server: grpc.aio.Server, settings: ServerSettings) -> tuple[Address, MetricsServer]:
+    tls = server_credentials(settings)
+    if not (tls or is_loopback(settings.host)):
+        log.warning("tokens travel in plaintext: keep others away from this network, or set tls_cert and tls_key")
+    port = _listen(server, settings.host, settings.port, tls)
     try:
         metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
     except OSError as error:

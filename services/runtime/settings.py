@@ -5,7 +5,8 @@
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
@@ -30,11 +31,43 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 @dataclass(frozen=True)
-class ServerSettings(Settings):
-    """What every service needs; a service adds its own fields."""
+class ListenSettings(Settings):
+    """Where a service listens, and to whom; files are read again when they change."""
 
     host: str = "127.0.0.1"  # listens on this machine alone unless told otherwise
     port: int = 0  # 0: any free one, named in the line `listening on`
+    tokens_file: Path | None = None  # who may call: lines of role, name and token
+    tokens: str = field(default="", repr=False, metadata={"variable": "RLHF_TOKENS"})  # the same lines
+    tls_cert: Path | None = None  # PEM; the certificates up to an authority that callers know
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None  # callers must show a certificate of this authority's as well
+
+    def problems(self) -> Iterator[Problem]:
+        if not (self.tokens_file or self.tokens or is_loopback(self.host)):
+            expected = "a file of tokens, or RLHF_TOKENS with its lines: without, a service listens on loopback alone"
+            yield Problem("tokens_file", f"nothing for the host {self.host}", expected)
+        if self.tokens_file and self.tokens:
+            yield Problem("tokens_file", "RLHF_TOKENS as well", "one of the two")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            yield Problem("tls_key" if self.tls_cert else "tls_cert", "nothing", "a file: cert and key belong together")
+        if self.tls_client_ca and not self.tls_cert:
+            yield Problem("tls_cert", "nothing", "a file: callers show their certificates over TLS alone")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens there is heard on this machine alone. What is in doubt is not."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class ServerSettings(ListenSettings):
+    """What every service needs; a service adds its own fields."""
+
+    # Health alone, in plaintext beside TLS, for probes that speak none; -1: on the main port only.
+    health_port: int = -1
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
     storage: str = ""  # a folder, file:///folder or s3://bucket/prefix?endpoint=https://host&region=name
@@ -42,6 +75,7 @@ class ServerSettings(Settings):
     cache_gib: float = 20.0  # what the cache may hold before the least recently used goes
     drain_seconds: float = 45.0  # how long admitted calls may take to finish after SIGTERM
     deadline_seconds: float = 300.0  # of calls that bring no deadline
+    connection_age_seconds: float = 300.0  # then a client connects anew, and so finds new replicas
     max_calls: int = 256  # in progress at once; more are refused with a retry hint
     max_message_mib: int = 64
     threads: int = 1
@@ -49,12 +83,22 @@ class ServerSettings(Settings):
     stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
 
     def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
+        if not -1 <= self.health_port <= 65535:
+            yield Problem("health_port", str(self.health_port), "a port, or -1 for none")
         if not self.storage:
             yield Problem("storage", "nothing", "a folder, file:///folder or s3://bucket/prefix")
-        for name in ("cache_gib", "deadline_seconds", "max_calls", "max_message_mib", "threads"):
+        for name in (
+            "cache_gib",
+            "deadline_seconds",
+            "connection_age_seconds",
+            "max_calls",
+            "max_message_mib",
+            "threads",
+        ):
             if getattr(self, name) <= 0:
                 yield Problem(name, str(getattr(self, name)), "a number above 0")
         if self.drain_seconds < 0:
@@ -85,18 +129,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _read_flags(cls: type[Settings], prefix: str, argv: Sequence[str]) -> tuple[dict[str, str], list[Problem]]:
-    parser = _Parser(allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = _Parser(allow_abbrev=False, argument_default=argparse.SUPPRESS, epilog=_epilog(cls))
     hints = get_type_hints(cls)
-    for field in fields(cls):
-        switch = hints[field.name] is bool
+    with_flags = [each for each in fields(cls) if "variable" not in each.metadata]
+    for each in with_flags:
+        switch = hints[each.name] is bool
         parser.add_argument(
-            _flag(field.name),
-            help=_help(prefix, field),
+            _flag(each.name),
+            help=_help(prefix, each),
             nargs="?" if switch else None,
             const="true" if switch else None,
         )
     flags, unknown = parser.parse_known_args(list(argv))
-    known = ", ".join(_flag(f.name) for f in fields(cls))
+    known = ", ".join(_flag(each.name) for each in with_flags)
     return vars(flags), [Problem(text, "an unknown flag", f"one of {known}") for text in unknown]
 
 
@@ -121,6 +166,8 @@ def _parse(kind: type, text: str) -> Any:
         if text.lower() not in TRUE | FALSE:
             raise ValueError(text)
         return text.lower() in TRUE
+    if kind == Path | None:
+        return Path(text).expanduser() if text else None
     assert kind in (str, int, float, Path), f"settings hold no {kind}"
     return Path(text).expanduser() if kind is Path else kind(text)
 
@@ -130,9 +177,15 @@ def _flag(name: str) -> str:
 
 
 def _variable(prefix: str, field: Field) -> str:
-    return prefix + field.name.upper()
+    """One with a variable of its own is a secret: it has no flag, as others can read a command line."""
+    return field.metadata.get("variable", prefix + field.name.upper())
+
+
+def _epilog(cls: type[Settings]) -> str:
+    secrets = [field.metadata["variable"] for field in fields(cls) if "variable" in field.metadata]
+    return f"From the environment alone: {', '.join(secrets)}" if secrets else ""
 
 
 def _help(prefix: str, field: Field) -> str:
-    default = "" if field.default is MISSING else f", default {field.default!s}"
+    default = "" if field.default in (MISSING, None) else f", default {field.default!s}"
     return f"or {_variable(prefix, field)}{default}".replace("%", "%%")

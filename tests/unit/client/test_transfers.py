@@ -1,5 +1,6 @@
 """Uploads in bounded chunks; downloads that are checked, atomic, and kept inside their folder."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import rlhf
 from rlhf.transfers import CHUNK_BYTES, plain_name
 
-from services.runtime.errors import Overloaded
+from services.runtime import errors as server
 
 from .scripted_server import SERVICES, Script, gone, raising
 
@@ -44,7 +45,7 @@ def test_an_upload_that_was_refused_starts_from_the_beginning(
 ) -> None:
     file = tmp_path / "d.jsonl"
     file.write_bytes(b"abc")
-    script.faults["UploadDataset"] = [gone(), raising(Overloaded("full", 0.05))]
+    script.faults["UploadDataset"] = [gone(), raising(server.Overloaded("full", 0.05))]
     client.datasets.upload(file)
     assert script.datasets["d"] == b"abc"
     assert script.calls("UploadDataset") == 3
@@ -87,6 +88,34 @@ async def test_a_model_goes_there_and_back(address: str, script: Script, folder:
     assert all(len(part.chunk) <= CHUNK_BYTES for part in script.requests["UploadModel"][0])
     assert {file.name for file in home.iterdir()} == {"config.json", "model.safetensors"}, "pickles stay at home"
     assert (home / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+async def test_an_upload_that_is_refused_half_way_says_why(address: str, script: Script, tmp_path: Path) -> None:
+    """The service answers while chunks are on their way."""
+    (tmp_path / "large.jsonl").write_bytes(b'{"prompt": "a"}\n' * 2**18)
+    async with rlhf.AsyncClient(trainer=address) as client:
+        for _ in range(3):
+            script.faults["UploadDataset"] = [raising(server.Conflict("not now"))]
+            with pytest.raises(rlhf.ConflictError, match="not now"):
+                await client.datasets.upload(tmp_path / "large.jsonl")
+
+
+async def test_an_upload_ends_with_the_task_that_waits_for_it(address: str, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "d.jsonl").write_text('{"prompt": "a"}\n')
+    ended = asyncio.Event()
+    serving = asyncio.get_running_loop()
+
+    async def hang(context) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            serving.call_soon_threadsafe(ended.set)
+
+    script.faults["UploadDataset"] = [hang]
+    async with rlhf.AsyncClient(trainer=address) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.datasets.upload(tmp_path / "d.jsonl"), 0.5)
+        await asyncio.wait_for(ended.wait(), 10)
 
 
 def test_a_folder_without_safetensors_is_not_sent(client: rlhf.Client, script: Script, folder: Path) -> None:

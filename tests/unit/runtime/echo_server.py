@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import grpc
 
 from services.runtime.errors import Conflict, InvalidInput, NotReady, Overloaded, Problem
+from services.runtime.identity import current_identity
 from services.runtime.process import run
 from services.runtime.server import serve
 from services.runtime.settings import ServerSettings
@@ -25,12 +26,17 @@ FAILURES = {
 
 
 async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    """Word by word: a number sleeps so many seconds, a name of a failure fails, "deadline" tells how long there is."""
+    """Word by word: a number sleeps so many seconds, a name of a failure fails, "deadline" tells how long there is.
+
+    "who" tells who calls, also in another thread.
+    """
     for word in request.split():
         if word in FAILURES:
             raise FAILURES[word]
         if word == b"deadline":
             return str(context.time_remaining()).encode()
+        if word == b"who":
+            return (await asyncio.to_thread(current_identity)).name.encode()
         if word.replace(b".", b"").isdigit():
             await asyncio.sleep(float(word))
     return request

@@ -7,6 +7,8 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import REGISTRY
 
 SERVICE = "test.Echo"
@@ -155,3 +157,71 @@ async def test_a_method_that_does_not_exist(start) -> None:
     _, channel = await start()
     error = await failure(channel.unary_unary(f"/{SERVICE}/None")(b"", timeout=5))
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
+TOKENS = {"operator": "o" * 40, "caller": "c" * 40}
+LINES = "\n".join(f"{role} my-{role} {token}" for role, token in TOKENS.items())
+
+
+def bearer(role: str) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {TOKENS[role]}")]
+
+
+@KINDS
+async def test_a_call_without_a_token_is_refused_before_its_message_is_read(start, call) -> None:
+    _, channel = await start(tokens=LINES)
+    labels = {"grpc_service": SERVICE, "grpc_method": METHODS[call], "grpc_code": "UNAUTHENTICATED"}
+    before = sample("grpc_server_handled_total", **labels)
+    error = await failure(call(channel, b"hello"))
+    assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+    assert details(error)[ErrorInfo].reason == "Unauthenticated"
+    assert sample("grpc_server_handled_total", **labels) == before + 1
+
+
+async def test_the_message_of_a_call_that_is_refused_is_not_even_decoded(start) -> None:
+    """A request larger than the limit would be RESOURCE_EXHAUSTED where somebody reads it."""
+    address, _ = await start(tokens=LINES, max_message_mib=1)
+    async with grpc.aio.insecure_channel(str(address), [("grpc.max_send_message_length", -1)]) as channel:
+        assert (await failure(unary(channel, b"x" * (3 << 20)))).code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_token_lets_its_role_in_and_the_method_knows_who_calls(start) -> None:
+    _, channel = await start(tokens=LINES)
+    echo = channel.unary_unary(f"/{SERVICE}/Echo")
+    assert await echo(b"who", metadata=bearer("operator"), timeout=10) == b"my-operator"
+    answers = channel.unary_stream(f"/{SERVICE}/Count")(b"who", metadata=bearer("operator"), timeout=10)
+    assert [answer async for answer in answers][-1] == b"my-operator"
+    error = await failure(echo(b"who", metadata=bearer("caller"), timeout=10))
+    assert error.code() == grpc.StatusCode.PERMISSION_DENIED
+    assert "my-caller is caller, and Echo/Echo takes operator" in error.details()
+
+
+async def test_methods_that_do_not_exist_are_not_told_from_others_and_not_counted(start) -> None:
+    """Each name that somebody makes up would be a series of the metrics."""
+    _, channel = await start(tokens=LINES)
+    unknown = channel.unary_unary("/made.Up/Name")
+    assert (await failure(unknown(b"", timeout=10))).code() == grpc.StatusCode.UNAUTHENTICATED
+    error = await failure(unknown(b"", metadata=bearer("operator"), timeout=10))
+    assert error.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert (
+        REGISTRY.get_sample_value("grpc_server_started_total", {"grpc_service": "made.Up", "grpc_method": "Name"})
+        is None
+    )
+
+
+async def test_without_tokens_everybody_on_this_machine_is_local(start) -> None:
+    _, channel = await start()
+    assert await unary(channel, b"who") == b"local"
+
+
+async def test_health_answers_everybody_and_reflection_those_with_a_token(start) -> None:
+    _, channel = await start(tokens=LINES)
+    health = health_pb2_grpc.HealthStub(channel)
+    for service in ("", SERVICE):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    reflect = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    assert (await failure(anext(aiter(reflect(iter([request]), timeout=10))))).code() == grpc.StatusCode.UNAUTHENTICATED
+    answer = await anext(aiter(reflect(iter([request]), timeout=10, metadata=bearer("caller"))))
+    assert SERVICE in {service.name for service in answer.list_services_response.service}

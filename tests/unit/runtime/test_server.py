@@ -17,9 +17,13 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from tests.certificates import Authority
+from tests.conftest import free_port
+
 ECHO = Path(__file__).with_name("echo_server.py")
 ROOT = Path(__file__).parents[3]
 SERVICE = "test.Echo"
+TOKENS = f"operator ops {'o' * 40}"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -117,17 +121,20 @@ async def test_calls_that_race_with_the_stop_are_answered_or_refused(start) -> N
     """Many short calls all the time: none may end in anything but an answer or UNAVAILABLE."""
     server, channel = start()
     outcomes: list[object] = []
+    busy = asyncio.Event()
 
     async def call_until_refused() -> None:
         while True:
             try:
                 outcomes.append(await echo(channel, b"0.01"))
+                if len(outcomes) == 100:
+                    busy.set()
             except grpc.aio.AioRpcError as error:
                 outcomes.append(error.code())
                 return
 
     callers = [asyncio.ensure_future(call_until_refused()) for _ in range(20)]
-    await asyncio.sleep(0.5)
+    await busy.wait()
     server.terminate()
     await asyncio.gather(*callers)
     assert set(outcomes) == {b"0.01", grpc.StatusCode.UNAVAILABLE}
@@ -204,3 +211,36 @@ def test_a_server_ends_with_the_parent_that_asked_for_it() -> None:
     server = Server("--stop-with-parent")
     server.process.communicate(timeout=20)  # closes stdin, as the kernel does when the parent is killed
     assert server.process.returncode == 0
+
+
+def test_a_process_that_others_reach_does_not_start_without_tokens() -> None:
+    with pytest.raises(AssertionError, match=r"tokens_file: got nothing for the host 0\.0\.0\.0"):
+        Server("--host", "0.0.0.0")
+
+
+async def test_with_tokens_it_starts_and_refuses_whoever_has_none(start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RLHF_TOKENS", TOKENS)
+    server, _ = start("--host", "0.0.0.0")
+    async with grpc.aio.insecure_channel(server.address.replace("0.0.0.0", "127.0.0.1")) as channel:
+        assert await health(channel, SERVICE) == SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await echo(channel, b"hello")
+    assert error.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    server.terminate()
+    _, log = await asyncio.to_thread(server.process.communicate, timeout=20)
+    assert "tokens travel in plaintext" in log
+    assert TOKENS.split()[-1] not in log
+
+
+async def test_probes_that_speak_no_tls_reach_health_and_nothing_else(start, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RLHF_TOKENS", TOKENS)
+    pair, port = Authority(tmp_path).issue("server"), free_port()
+    server, _ = start("--tls-cert", str(pair.cert), "--tls-key", str(pair.key), "--health-port", str(port))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as probe:
+        assert await health(probe, SERVICE) == await health(probe, "") == SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await echo(probe, b"hello")
+        assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        server.terminate()
+        await until_not_ready(probe)
+    assert await asyncio.to_thread(server.end) == 0

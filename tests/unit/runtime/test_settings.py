@@ -76,3 +76,44 @@ def test_help_names_flags_variables_and_defaults(capsys: pytest.CaptureFixture[s
     text = " ".join(capsys.readouterr().out.split())
     assert "--metrics-port" in text
     assert "RLHF_POLICY_SLOTS, default 64" in text
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::]", "192.0.2.7", "example.org", "127.0.0.1.example.org"])
+def test_a_host_that_others_reach_wants_tokens(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"tokens_file: got nothing for the host .*RLHF_TOKENS"):
+        load("--storage", "x", "--host", host)
+    assert load("--storage", "x", "--host", host, RLHF_TOKENS="anything").host == host
+    assert load("--storage", "x", "--host", host, "--tokens-file", "file").tokens_file == Path("file")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "::1", "[::1]"])
+def test_loopback_wants_none(host: str) -> None:
+    assert load("--storage", "x", "--host", host).tokens_file is None
+
+
+def test_a_secret_has_no_flag_and_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load("--storage", "x", RLHF_TOKENS="secret")
+    assert settings.tokens == "secret"
+    assert "secret" not in repr(settings)
+    with pytest.raises(InvalidInput, match="--tokens: got an unknown flag"):
+        load("--storage", "x", "--tokens", "secret")
+    with pytest.raises(SystemExit):
+        load("--help")
+    assert "From the environment alone: RLHF_TOKENS" in capsys.readouterr().out
+
+
+def test_files_that_belong_together_are_asked_for() -> None:
+    for given, missing in {
+        ("--tls-cert", "c"): "tls_key: got nothing",
+        ("--tls-key", "k"): "tls_cert: got nothing",
+        ("--tls-client-ca", "a"): "tls_cert: got nothing",
+        ("--health-port", "-2"): "health_port: got -2",
+    }.items():
+        with pytest.raises(InvalidInput, match=missing):
+            load("--storage", "x", *given)
+    with pytest.raises(InvalidInput, match="tokens_file: got RLHF_TOKENS as well"):
+        load("--storage", "x", "--tokens-file", "t", RLHF_TOKENS="secret")
+
+
+def test_an_empty_path_is_none() -> None:
+    assert load("--storage", "x", RLHF_POLICY_TLS_CERT="").tls_cert is None

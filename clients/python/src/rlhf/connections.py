@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,10 +40,12 @@ def _is_this_machine(place: str) -> bool:
 
 
 @dataclass
-class _Opened:
+class Opened:
+    """A channel, the credentials that it was made with, and its methods by kind and path."""
+
     channel: Any
     security: grpc.ChannelCredentials | None
-    methods: dict[tuple[str, str], Callable[..., Any]] = field(default_factory=dict)
+    methods: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Connection:
@@ -63,20 +65,31 @@ class Connection:
         self._address, self._options = address, [*BALANCING, *options, *direct]
         self._transport = transport
         self._shown = Shown(credentials)
-        self._opened: _Opened | None = None
+        self._opened: Opened | None = None
         self._lock = threading.Lock()
 
-    def unary_unary(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._method("unary_unary", *args, **kwargs)
+    def unary_unary(self, path: str, *args: Any, **kwargs: Any) -> "Method":
+        return Method(self, "unary_unary", path, args, kwargs)
 
-    def unary_stream(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._method("unary_stream", *args, **kwargs)
+    def unary_stream(self, path: str, *args: Any, **kwargs: Any) -> "Method":
+        return Method(self, "unary_stream", path, args, kwargs)
 
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._method("stream_unary", *args, **kwargs)
+    def stream_unary(self, path: str, *args: Any, **kwargs: Any) -> "Method":
+        return Method(self, "stream_unary", path, args, kwargs)
 
-    def stream_stream(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._method("stream_stream", *args, **kwargs)
+    def stream_stream(self, path: str, *args: Any, **kwargs: Any) -> "Method":
+        return Method(self, "stream_stream", path, args, kwargs)
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        return self._shown.metadata()
+
+    def opened(self) -> Opened:
+        """The channel for the next call."""
+        with self._lock:
+            security, opened = self._shown.security(), self._opened
+            if opened is None or opened.security is not security:
+                opened = self._opened = Opened(self._new_channel(security), security)
+            return opened
 
     def close(self) -> Any:
         """Of a `grpc.aio` channel: to be awaited, unless it is None. What is under way is cancelled."""
@@ -89,26 +102,34 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _method(self, kind: str, path: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        def call(request: Any, **how: Any) -> Any:
-            opened = self._open()
-            if (kind, path) not in opened.methods:
-                opened.methods[kind, path] = getattr(opened.channel, kind)(path, *args, **kwargs)
-            return opened.methods[kind, path](request, metadata=self._shown.metadata(), **how)
-
-        return call
-
-    def _open(self) -> _Opened:
-        with self._lock:
-            security, opened = self._shown.security(), self._opened
-            if opened is None or opened.security is not security:
-                opened = self._opened = _Opened(self._new_channel(security), security)
-            return opened
-
     def _new_channel(self, security: grpc.ChannelCredentials | None) -> Any:
         if security is None:
             return self._transport.insecure_channel(self._address, self._options)
         return self._transport.secure_channel(self._address, security, self._options)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a service, as stubs hold it."""
+
+    connection: Connection
+    kind: str
+    path: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def __call__(self, request: Any, **how: Any) -> Any:
+        return self._current()(request, metadata=self.connection.metadata(), **how)
+
+    def future(self, request: Any, **how: Any) -> Any:
+        """Of `grpc` alone: the call goes on in threads of its own."""
+        return self._current().future(request, metadata=self.connection.metadata(), **how)
+
+    def _current(self) -> Any:
+        opened, key = self.connection.opened(), (self.kind, self.path)
+        if key not in opened.methods:
+            opened.methods[key] = getattr(opened.channel, self.kind)(self.path, *self.args, **self.kwargs)
+        return opened.methods[key]
 
 
 def _refuse_plaintext_token(address: str, credentials: Credentials) -> None:

@@ -43,7 +43,7 @@ class Credentials:
         if self.cert and not self.ca:
             yield Problem("ca", "got nothing, expected a file: a client's certificate is shown over TLS alone")
         yield from _unusable("token_file", self.token_file, _read_token)
-        yield from _unusable("ca", self.ca, _check_authority)
+        yield from _unusable("ca", self.ca, check_authority)
         if self.cert and self.key:
             yield from _unusable("cert", self.cert, lambda cert: check_pair(cert, self.key))
 
@@ -110,7 +110,7 @@ def _security_source(credentials: Credentials) -> Callable[[], grpc.ChannelCrede
         return lambda: None
 
     def read() -> grpc.ChannelCredentials:
-        _check_authority(files[0])
+        check_authority(files[0])
         if credentials.cert:
             check_pair(credentials.cert, credentials.key)
         return grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
@@ -126,7 +126,8 @@ def _read_token(file: Path) -> str:
     return words[0]
 
 
-def _check_authority(file: Path) -> None:
+def check_authority(file: Path) -> None:
+    """Raises OSError or ValueError unless certificates stand there."""
     ssl.create_default_context(cafile=file)
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from contextlib import aclosing, closing, suppress
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -120,6 +120,10 @@ class SyncWire(Wire):
 class AsyncWire(Wire):
     transport = grpc.aio
 
+    def __init__(self, service: str, address: str, credentials: Credentials, stubs: tuple[type, ...]) -> None:
+        super().__init__(service, address, credentials, stubs)
+        self.uploads = SyncWire(service, address, credentials, stubs)
+
     async def make(self, call: Call[T]) -> T:
         if isinstance(call, Fold):
             return await self._fold(call)
@@ -134,8 +138,11 @@ class AsyncWire(Wire):
             await asyncio.sleep(delay)
 
     def _attempt(self, call: Unary | Upload, timeout: float | None) -> Awaitable[Any]:
-        sent = call.request if isinstance(call, Unary) else _in_threads(call.requests)
-        return self.rpcs[call.rpc](sent, timeout=timeout)
+        if isinstance(call, Unary):
+            return self.rpcs[call.rpc](call.request, timeout=timeout)
+        # An upload that the service refuses half-way loses its status in gRPC's asyncio, and not in its threads, where
+        # reading and hashing files hold up no event loop either.
+        return _awaited(self.uploads.rpcs[call.rpc].future(call.requests(), timeout=timeout))
 
     async def stream(self, call: Stream[T]) -> AsyncGenerator[T, None]:
         position, retries = call.position, Retries(call.timeout, True, call.patience)
@@ -177,12 +184,22 @@ class AsyncWire(Wire):
                 outcome = error
 
     async def close(self) -> None:
+        self.uploads.close()
         if closing := self.connection.close():
             await closing
 
 
-async def _in_threads(requests: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
-    """Reading and hashing files would hold up the event loop."""
-    items = requests()
-    while (item := await asyncio.to_thread(next, items, None)) is not None:
-        yield item
+async def _awaited(future: Any) -> Any:
+    """The result of a call that goes on in threads; cancelled with the task that waits for it."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def ended(_: Any) -> None:
+        with suppress(RuntimeError):  # the loop may have ended before a call that was cancelled
+            loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(ended)
+    try:
+        await done.wait()
+    finally:
+        future.cancel()
+    return future.result()
