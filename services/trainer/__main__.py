@@ -1,12 +1,15 @@
 from services.runtime.process import run
 from services.runtime.server import serve
-from services.trainer.service import Trainer, local_launcher
+from services.trainer.launching import launcher
+from services.trainer.lease import leadership
+from services.trainer.service import Trainer
 from services.trainer.settings import TrainerSettings
 
 
 async def start(settings: TrainerSettings) -> None:
-    trainer = Trainer(settings, local_launcher)
-    await serve("trainer", settings, trainer.register, trainer.admission, trainer.supervised)
+    async with leadership(settings):
+        trainer = Trainer(settings, launcher)
+        await serve("trainer", settings, trainer.register, trainer.admission, trainer.supervised)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import grpc
 
@@ -18,7 +17,7 @@ from services.trainer.catalog_servicer import add_catalog
 from services.trainer.control import Control
 from services.trainer.imports import Importer
 from services.trainer.launchers.launcher import Launcher
-from services.trainer.launchers.local import LocalLauncher, WorkerSettings
+from services.trainer.placement import cluster_problems, local_problems
 from services.trainer.runs import Runs
 from services.trainer.servicer import add_trainer
 from services.trainer.settings import TrainerSettings
@@ -49,7 +48,9 @@ class Trainer:
             max_dataset_bytes=settings.max_dataset_mib << 20,
             max_model_bytes=int(settings.max_model_gib * 2**30),
         )
-        self._control = Control(self._runs, Validator(store, self._models, datasets), settings.max_running)
+        problems = cluster_problems if settings.launcher == "kubernetes" else local_problems
+        validator = Validator(store, self._models, datasets, problems)
+        self._control = Control(self._runs, validator, settings.max_running)
 
     def register(self, server: grpc.aio.Server) -> Iterator[str]:
         self._runs.load()
@@ -71,21 +72,3 @@ class Trainer:
             if self._settings.stop_workers:
                 await supervisor.stop_workers()
             launcher.close()
-
-
-def local_launcher(settings: TrainerSettings, address: Address) -> LocalLauncher:
-    return LocalLauncher(
-        WorkerSettings(
-            storage=absolute(settings.storage),
-            trainer=str(address),
-            policy=settings.policy,
-            reward=settings.reward,
-            reference=settings.reference,
-            work_dir=settings.work_dir.absolute(),
-        )
-    )
-
-
-def absolute(storage: str) -> str:
-    """A worker runs in a folder of its own, where a relative path would mean another place."""
-    return storage if "://" in storage else str(Path(storage).expanduser().absolute())

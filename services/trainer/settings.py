@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.errors import Problem
-from services.runtime.settings import ServerSettings
+from services.runtime.settings import ServerSettings, is_loopback
+from services.trainer.launchers.cluster_settings import ClusterSettings
 from services.trainer.supervisor import Limits
 
 
 @dataclass(frozen=True)
-class TrainerSettings(ServerSettings):
+class TrainerSettings(ClusterSettings, ServerSettings):
     port: int = 50054
     metrics_port: int = 9054
     deadline_seconds: float = 3600.0  # watching a run and reading its log take as long as they take
@@ -25,7 +26,9 @@ class TrainerSettings(ServerSettings):
     stop_seconds: float = Limits.stop_seconds
     retention_seconds: float = Limits.retention_seconds
     stop_workers: bool = False  # on SIGTERM, stop the workers too; their runs go on when the control plane is back
-    import_root: Path = Path("/")  # imports from the service's own file system come from below it
+    # Imports from the service's own file system come from below it. Unset, they come from anywhere for the users of this
+    # machine, and from nowhere for others.
+    import_root: Path | None = None
     max_dataset_mib: int = 2048
     max_model_gib: float = 64.0
 
@@ -41,9 +44,15 @@ class TrainerSettings(ServerSettings):
         ):
             if getattr(self, name) <= 0:
                 yield Problem(name, str(getattr(self, name)), "a number above 0")
+        if self.launcher == "kubernetes" and not self.storage.startswith("s3://"):
+            yield Problem("storage", repr(self.storage), "s3://bucket/prefix: a worker's pod has no folder of this one")
         for name in ("stop_seconds", "retention_seconds"):
             if getattr(self, name) < 0:
                 yield Problem(name, str(getattr(self, name)), "a number of seconds, 0 or more")
+
+    @property
+    def importable(self) -> Path | None:
+        return self.import_root or (Path("/") if is_loopback(self.host) else None)
 
     def limits(self) -> Limits:
         return Limits(

@@ -100,7 +100,7 @@ class Supervisor:
             await self._end(run, worker, worker.doom)
             return
         try:
-            sight = await worker.look()
+            sight = await worker.look(ran=run.record.state is RunState.RUNNING)
         except LaunchRefused as error:
             await self._bury(run)
             await self._runs.enter(run, RunState.FAILED, error.message, launch=None)
@@ -114,10 +114,8 @@ class Supervisor:
             await self._settle(run, sight)
         elif isinstance(sight, Running):
             await self._oversee(run, worker, sight.note)
-        elif isinstance(sight, Waiting) and run.record.state is RunState.QUEUED:
-            await self._await_start(run, worker, sight)
         elif isinstance(sight, Waiting):
-            await self._doubt(run, worker, sight.words)
+            await self._await_start(run, worker, sight)
 
     async def _await_start(self, run: Run, worker: WatchedWorker, waiting: Waiting) -> None:
         await self._runs.wait(run, waiting.words)
@@ -127,14 +125,11 @@ class Supervisor:
     async def _oversee(self, run: Run, worker: WatchedWorker, note: str) -> None:
         if not worker.met:
             await self._meet(run, worker)
-        await self._doubt(run, worker, note)
-        if 0 < run.spec.deadline_seconds < run.running_seconds:
-            worker.doom = Exit(f"took longer than its deadline of {run.spec.deadline_seconds} s", Verdict.HOPELESS)
-
-    async def _doubt(self, run: Run, worker: WatchedWorker, note: str) -> None:
         if await self._silent(run):
-            why = f" ({note})" if note else ""
-            worker.doom = Exit(f"was silent for {self._limits.heartbeat_seconds:g} s{why} and was killed")
+            words = f"was silent for {self._limits.heartbeat_seconds:g} s{f' ({note})' if note else ''} and was killed"
+            worker.doom = Exit(words, Verdict.DISRUPTED if note else Verdict.CRASHED)
+        elif 0 < run.spec.deadline_seconds < run.running_seconds:
+            worker.doom = Exit(f"took longer than its deadline of {run.spec.deadline_seconds} s", Verdict.HOPELESS)
 
     async def _meet(self, run: Run, worker: WatchedWorker) -> None:
         """For the first time, or again after a restart of this control plane."""

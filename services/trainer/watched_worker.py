@@ -26,24 +26,26 @@ class WatchedWorker:
     _stop: asyncio.Task | None = None
     _keeper: LogKeeper | None = None
 
-    async def look(self) -> Sight | None:
+    async def look(self, ran: bool) -> Sight | None:
         """None where it is too early to look again. What it printed is in storage when this returns.
 
-        Raises LaunchRefused.
+        `ran`: this or an earlier control plane saw it running. Raises LaunchRefused.
         """
         if time.monotonic() < self._look_at:
             return None
         await asyncio.to_thread(self._ship)
-        sight = await asyncio.to_thread(self._look)
+        sight = await asyncio.to_thread(self._look, ran)
         if isinstance(sight, Waiting):
             self._look_at = time.monotonic() + LOOK_AGAIN_SECONDS
         return sight
 
-    def _look(self) -> Sight:
+    def _look(self, ran: bool) -> Sight:
+        """One that ran is not let go again: it would be a second worker of the same attempt."""
+        self._begun = self._begun or ran
         if not self._begun and (held_up := self.launcher.begin(self.assignment, self.launch)):
             return held_up
         self._begun = True
-        return self.launcher.poll(self.launch)
+        return self.launcher.poll(self.launch, ran)
 
     def _ship(self, last: bool = False) -> None:
         if self._keeper is None:

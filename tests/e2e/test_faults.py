@@ -24,7 +24,8 @@ from services.trainer import supervisor
 from services.trainer.attempts import Attempt
 from services.trainer.events import ATTEMPT_BITS
 from services.trainer.launchers.local import LocalLauncher
-from services.trainer.service import Trainer, local_launcher
+from services.trainer.launching import local_launcher
+from services.trainer.service import Trainer
 from services.trainer.settings import TrainerSettings
 from tests.conftest import wait_until
 from tests.e2e.workplace import SAMPLES, Workplace, alive, workplace

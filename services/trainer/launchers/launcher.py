@@ -70,8 +70,8 @@ class Launcher(Protocol):
         one that has gone, by a control plane that does not know. Raises LaunchRefused."""
         ...
 
-    def poll(self, launch: Launch) -> Sight:
-        """How the worker stands, as far as it can be seen from outside."""
+    def poll(self, launch: Launch, ran: bool) -> Sight:
+        """How the worker stands, as far as it can be seen from outside; never Waiting for one that `ran` before."""
         ...
 
     def stop(self, launch: Launch, grace_seconds: float) -> None:

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from services.trainer.launchers.command import MODULE, WorkerSettings
 from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running
 
 # A worker waits for a line before it becomes the worker (same process id). A control plane that dies before it has
@@ -26,22 +26,10 @@ KEPT_PREFIXES = ("AWS_", "CUDA_", "CUBLAS_")
 START_TOLERANCE_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What every worker is told."""
-
-    storage: str
-    trainer: str
-    policy: str
-    reward: str
-    reference: str
-    work_dir: Path
-
-
 class LocalLauncher:
     """`command` replaces the worker's program (tests of faults)."""
 
-    def __init__(self, settings: WorkerSettings, command: Sequence[str] = ("-m", "services.trainer.worker")) -> None:
+    def __init__(self, settings: WorkerSettings, command: Sequence[str] = ("-m", MODULE)) -> None:
         self._settings = settings
         self._command = command
         self._children: dict[int, subprocess.Popen] = {}
@@ -65,7 +53,7 @@ class LocalLauncher:
                 child.stdin.write(b"go\n")
                 child.stdin.close()
 
-    def poll(self, launch: Launch) -> Running | Exit:
+    def poll(self, launch: Launch, ran: bool = True) -> Running | Exit:
         if child := self._children.get(launch["pid"]):
             code = child.poll()
             return Running() if code is None else Exit(describe(code))
@@ -102,7 +90,7 @@ class LocalLauncher:
         program = [sys.executable, *torchrun(assignment.placement.processes_per_node), *self._command]
         with (folder / "log.txt").open("wb") as out:
             return subprocess.Popen(
-                [sys.executable, "-c", GATE, *program, *self._flags(assignment, folder)],
+                [sys.executable, "-c", GATE, *program, *self._settings.flags(assignment, folder)],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -110,15 +98,6 @@ class LocalLauncher:
                 env=worker_environment(os.environ, assignment.threads),
                 start_new_session=True,
             )
-
-    def _flags(self, assignment: Assignment, folder: Path) -> list[str]:
-        settings = self._settings
-        return [
-            *("--storage", settings.storage, "--run", assignment.run_id, "--attempt", str(assignment.attempt)),
-            *("--trainer", settings.trainer, "--policy", settings.policy),
-            *("--reward", settings.reward, "--reference", settings.reference),
-            *("--threads", str(assignment.threads), "--work-dir", str(folder)),
-        ]
 
 
 def torchrun(processes: int) -> list[str]:
@@ -155,7 +134,11 @@ def _process(launch: Launch) -> psutil.Process | None:
 
 
 def _signal(launch: Launch, number: int) -> None:
-    """To the worker and what it started: it leads a process group."""
-    if _process(launch):
+    """To the worker and what it started: it leads a process group. torchrun's processes lead groups of their own: it
+    passes SIGTERM on to them, and cannot do so with SIGKILL."""
+    if process := _process(launch):
+        for descendant in process.children(recursive=True) if number == signal.SIGKILL else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                descendant.kill()
         with contextlib.suppress(ProcessLookupError):  # gone between the look and the signal
             os.killpg(launch["pid"], number)

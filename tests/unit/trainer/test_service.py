@@ -16,8 +16,8 @@ from rlhf.v1 import trainer_pb2 as pb
 
 from services.storage.location import open_store
 from services.trainer.attempts import Attempt, Base
+from services.trainer.launching import absolute
 from services.trainer.records import RunRecord, read_record
-from services.trainer.service import absolute
 from services.trainer.settings import TrainerSettings
 from tests.unit.trainer.control_planes import Stubs, connected, control_plane
 

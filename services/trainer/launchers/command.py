@@ -1,0 +1,28 @@
+"""The command line of a worker, the same wherever it runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.trainer.launchers.launcher import Assignment
+
+MODULE = "services.trainer.worker"
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What every worker is told."""
+
+    storage: str
+    trainer: str
+    policy: str
+    reward: str
+    reference: str
+    work_dir: Path
+
+    def flags(self, assignment: Assignment, folder: Path) -> list[str]:
+        return [
+            *("--storage", self.storage, "--run", assignment.run_id, "--attempt", str(assignment.attempt)),
+            *("--trainer", self.trainer, "--policy", self.policy),
+            *("--reward", self.reward, "--reference", self.reference),
+            *("--threads", str(assignment.threads), "--work-dir", str(folder)),
+        ]
