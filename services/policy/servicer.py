@@ -13,6 +13,8 @@ from services.policy.metrics import policy_metrics
 from services.policy.policy import Policy, Rollout
 from services.policy.requests import GenerateCall
 from services.policy.settings import PolicySettings
+from services.runtime.errors import InvalidInput
+from services.runtime.unknown_fields import unknown_fields
 from services.serving.lifecycle_servicer import add_lifecycle
 from services.serving.prompts import read_prompt
 
@@ -44,6 +46,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
 
 
 def read_sampling(sampling: types_pb2.Sampling) -> dict[str, Any]:
+    if problems := list(unknown_fields("sampling", sampling)):
+        raise InvalidInput(*problems)
     given = {name: getattr(sampling, name) for name in ("temperature", "top_p") if sampling.HasField(name)}
     return given | {
         "top_k": sampling.top_k,

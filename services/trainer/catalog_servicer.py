@@ -11,6 +11,7 @@ from rlhf.v1 import catalog_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
 from services.runtime.errors import InvalidInput, Problem, ServiceError
+from services.runtime.unknown_fields import unknown_fields
 from services.storage.datasets import DatasetInfo
 from services.storage.models import Version
 from services.trainer.catalog import Catalog, Listed, Reading
@@ -133,6 +134,8 @@ def _encoded(part: Part) -> dict:
 
 
 def _reading(header: pb.DatasetHeader) -> Reading:
+    if problems := list(unknown_fields("header", header)):
+        raise InvalidInput(*problems)
     return Reading(header.name, dict(header.field_map), RECORD_NAMES.get(header.record_type), header.max_bad)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from services.runtime.errors import AlreadyExists, Conflict, InvalidInput, Problem
 from services.trainer import logs
@@ -29,10 +29,11 @@ class Control:
         self._max_running = max_running
         self._creating = asyncio.Lock()
 
-    async def create(self, spec: RunSpec, request_id: str) -> Run:
+    async def create(self, spec: RunSpec, request_id: str, refused: Sequence[Problem] = ()) -> Run:
         """The same `request_id` gives the same run, also from a later control plane.
 
-        Raises InvalidInput with every problem of the spec, AlreadyExists when the id came with another spec before.
+        Raises InvalidInput with every problem of the spec, `refused` among them, AlreadyExists when the id came with
+        another spec before.
         """
         if len(request_id) > MAX_REQUEST_ID:
             raise InvalidInput(Problem("request_id", f"{len(request_id)} characters", f"at most {MAX_REQUEST_ID}"))
@@ -40,7 +41,7 @@ class Control:
         async with self._creating:
             if run := self._runs.find(run_id):
                 return _same_request(run, digest, request_id)
-            pinned = await asyncio.to_thread(self._validator.pinned, spec)
+            pinned = await asyncio.to_thread(self._validator.pinned, spec, refused)
             record = RunRecord(run_id, digest, (now := time.time()), self._first_transitions(now))
             return await asyncio.to_thread(self._runs.add, record, pinned)
 

@@ -11,18 +11,24 @@ from services.trainer.placement import Placement
 
 
 @dataclass(frozen=True)
-class Optimization:
-    """How AdamW is driven; batch sizes count sequences, or pairs for reward models and DPO."""
+class Updates:
+    """How AdamW is driven, whatever the batches are; all that PPO reads of the contract's Optimization."""
 
     learning_rate: float = 1e-3
-    batch_size: int = 32
-    epochs: int = 1
     micro_batch_size: int = 0  # sequences per forward pass; 0: the whole batch in one
     max_grad_norm: float = 1.0
     weight_decay: float = 0.0
     warmup_steps: int = 0
-    max_length: int = 256  # tokens per sequence; longer ones are counted and left out
     checkpoint_every: int = 50  # steps
+
+
+@dataclass(frozen=True)
+class Optimization(Updates):
+    """Passes over a dataset; batch sizes count sequences, or pairs for reward models and DPO."""
+
+    batch_size: int = 32
+    epochs: int = 1
+    max_length: int = 256  # tokens per sequence; longer ones are counted and left out
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class PpoSpec:
     missing_eos_value: float = -1.0
     value_learning_rate: float = 3e-4
     max_staleness: int = 0  # 0: strictly on-policy
-    optimization: Optimization = field(default=Optimization(learning_rate=1e-4, checkpoint_every=10))
+    optimization: Updates = field(default=Updates(learning_rate=1e-4, checkpoint_every=10))
 
 
 @dataclass(frozen=True)

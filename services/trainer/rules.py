@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.runtime.errors import Problem
-from services.trainer.recipes import DpoSpec, Optimization, PpoSpec, RewardModelSpec, RunSpec, SftSpec, StageSpec
+from services.trainer.recipes import (
+    DpoSpec,
+    Optimization,
+    PpoSpec,
+    RewardModelSpec,
+    RunSpec,
+    SftSpec,
+    StageSpec,
+    Updates,
+)
 
 MIN_WHITENED = 8  # samples; the advantages of fewer have no useful mean and deviation
 
@@ -70,7 +79,7 @@ def out_of_range(path: str, values: Any) -> Iterator[Problem]:
     """Of a dataclass and those inside it."""
     for field in dataclasses.fields(values):
         value, name = getattr(values, field.name), f"{path}.{field.name}"
-        if isinstance(value, Optimization):
+        if isinstance(value, Updates):
             yield from out_of_range(name, value)
         elif isinstance(value, int | float) and not isinstance(value, bool) and value not in RANGES[field.name]:
             yield Problem(name, f"{value:g}", str(RANGES[field.name]))
@@ -101,15 +110,7 @@ def _ppo(path: str, stage: PpoSpec, run: RunSpec) -> Iterator[Problem]:
     if run.deterministic and stage.max_staleness > 0:
         given = f"{stage.max_staleness} with deterministic"
         yield Problem(f"{path}.max_staleness", given, "0: which version is at hand depends on timing")
-    yield from _ppo_optimization(f"{path}.optimization", stage, samples)
-
-
-def _ppo_optimization(path: str, stage: PpoSpec, samples: int) -> Iterator[Problem]:
-    default, given = PpoSpec.optimization, stage.optimization
-    counts = {"batch_size": "prompts_per_step and samples_per_prompt", "epochs": "steps and inner_epochs"}
-    for name, instead in counts.items():
-        if getattr(given, name) != getattr(default, name):
-            yield Problem(f"{path}.{name}", str(getattr(given, name)), f"nothing; PPO is told by {instead}")
-    if stage.minibatches and given.micro_batch_size > samples // stage.minibatches:
+    micro = stage.optimization.micro_batch_size
+    if stage.minibatches and micro > samples // stage.minibatches:
         expected = f"at most the {samples // stage.minibatches} samples of a minibatch"
-        yield Problem(f"{path}.micro_batch_size", str(given.micro_batch_size), expected)
+        yield Problem(f"{path}.optimization.micro_batch_size", str(micro), expected)

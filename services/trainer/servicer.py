@@ -33,7 +33,8 @@ class TrainerServicer(trainer_pb2_grpc.TrainerServiceServicer):
         self._stopping = stopping
 
     async def CreateRun(self, request: pb.CreateRunRequest, context: ServicerContext) -> pb.CreateRunResponse:
-        run = await self._control.create(specs.decode(request.spec), request.request_id)
+        spec, refused = specs.decode(request.spec), specs.refused(request.spec)
+        run = await self._control.create(spec, request.request_id, list(refused))
         return pb.CreateRunResponse(run=encode_run(run))
 
     async def GetRun(self, request: pb.GetRunRequest, context: ServicerContext) -> pb.GetRunResponse:

@@ -1,6 +1,7 @@
 """Run specs between the wire (protobuf) and plain values (`recipes`)."""
 
 import dataclasses
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -11,10 +12,12 @@ from google.protobuf.message import Message
 from rlhf.v1 import trainer_pb2
 
 from services.runtime.errors import InvalidInput, NotFound, Problem
+from services.runtime.unknown_fields import unknown_fields
 from services.storage.object_store import ObjectNotFound, ObjectStore
 from services.trainer import attempts
 from services.trainer.placement import Placement, Toleration
 from services.trainer.recipes import KINDS, MissingEos, Optimization, PipelineSpec, RunSpec, StageSpec, kind_of
+from services.trainer.unread import unread_fields
 
 MISSING_EOS: dict[int, MissingEos] = {
     trainer_pb2.MISSING_EOS_REWARD_REPLACE: MissingEos.REPLACE,
@@ -33,6 +36,17 @@ def decode(message: trainer_pb2.RunSpec) -> RunSpec:
         placement=_placement(message.placement),
         deadline_seconds=message.deadline_seconds,
     )
+
+
+def refused(message: trainer_pb2.RunSpec) -> Iterator[Problem]:
+    """What somebody set and nobody would read. A spec of our own storage is not asked: its defaults may have had it."""
+    yield from unknown_fields("spec", message)
+    stages = [(f"spec.pipeline.stages[{i}]", stage) for i, stage in enumerate(message.pipeline.stages)]
+    for path, holder in stages or [("spec", message)]:
+        kind = holder.WhichOneof("stage")
+        if kind in KINDS:
+            stage = getattr(holder, kind)
+            yield from unread_fields(f"{path}.{kind}", stage, _fill(stage, KINDS[kind]))
 
 
 def encode(spec: RunSpec) -> trainer_pb2.RunSpec:
@@ -109,7 +123,8 @@ def _default(field: dataclasses.Field) -> Any:
 def _value(message: Message, field: Any, fallback: Any) -> Any:
     value = getattr(message, field.name)
     if field.message_type:
-        return _within_batch(value, _fill(value, type(fallback), fallback))
+        updates = _fill(value, type(fallback), fallback)
+        return _within_batch(value, updates) if isinstance(updates, Optimization) else updates
     unset = not message.HasField(field.name) if field.has_presence else not value
     if unset:
         return fallback

@@ -1,7 +1,7 @@
 """Looks at a whole spec before anything starts, lists every problem at once, and pins the names it holds."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,14 +42,14 @@ class Validator:
         self._datasets = datasets
         self._placement_problems = placement_problems
 
-    def pinned(self, spec: RunSpec) -> RunSpec:
+    def pinned(self, spec: RunSpec, refused: Sequence[Problem] = ()) -> RunSpec:
         """The spec with each model and dataset named by its version; "newest" would mean another one tomorrow.
 
-        Raises InvalidInput with everything that is wrong.
+        Raises InvalidInput with everything that is wrong, together with what was `refused` before.
         """
         check = _Check(self._store, self._models, self._datasets, spec)
         stages = tuple((name, check.stage(path, name, stage)) for path, name, stage in _paths(spec))
-        problems = [*_run_problems(spec), *self._placement_problems(spec.placement), *check.problems]
+        problems = [*refused, *_run_problems(spec), *self._placement_problems(spec.placement), *check.problems]
         if problems:
             raise InvalidInput(*problems)
         stage = PipelineSpec(stages) if isinstance(spec.stage, PipelineSpec) else stages[0][1]

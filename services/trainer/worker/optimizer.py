@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from services.trainer.recipes import Optimization
+from services.trainer.recipes import Updates
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
@@ -23,7 +23,7 @@ def learning_rate_factor(step: int, total_steps: int, warmup_steps: int) -> floa
 class Optimizer(Generic[ModelT]):
     """Steps one model; how many steps it has taken is part of its state."""
 
-    def __init__(self, model: ModelT, settings: Optimization, total_steps: int, learning_rate: float | None = None):
+    def __init__(self, model: ModelT, settings: Updates, total_steps: int, learning_rate: float | None = None):
         self.model, self.settings, self.total_steps, self.taken = model, settings, total_steps, 0
         self.peak = settings.learning_rate if learning_rate is None else learning_rate
         self.parameters = dict(model.named_parameters())  # tied weights once

@@ -163,6 +163,15 @@ async def test_a_version_with_another_tokenizer_is_not_swapped_in_place(shelf) -
     assert texts == ["Human: The cat?\n\nAssistant:\n", "The cat?"]
 
 
+async def test_a_setting_of_a_newer_client_is_refused_and_not_passed_over(shelf) -> None:
+    request = ask([5])
+    request.sampling.MergeFromString(b"\xb8\x3e\x07")  # field 999
+    async with channel_to(register, settings(shelf)) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await PolicyServiceStub(channel).Generate(request)
+    assert "field number 999" in violations(error.value)["sampling"]
+
+
 async def test_an_alias_answers_beside_a_training_model(shelf) -> None:
     first = shelf.publish("chat", causal("llama", seed=8), TOKENIZER, 1)
     second = shelf.publish("chat", causal("llama", seed=9), TOKENIZER, 2)

@@ -51,6 +51,14 @@ async def upload(stubs: Stubs, data: bytes, **header) -> pb.Dataset:
     return (await stubs.catalog.UploadDataset(dataset_parts(data, **header), timeout=90)).dataset
 
 
+async def test_a_header_of_a_newer_client_is_refused_and_not_passed_over(catalog: Stubs) -> None:
+    header, *chunks = dataset_parts(lines(PAIRS))
+    header.header.MergeFromString(b"\xb8\x3e\x07")  # field 999
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await catalog.catalog.UploadDataset(iter([header, *chunks]), timeout=90)
+    assert "field number 999" in violations(raised.value)["header"]
+
+
 def model_parts(files: dict[str, bytes], name: str = "mine") -> Iterator[pb.UploadModelRequest]:
     yield pb.UploadModelRequest(header=pb.ModelHeader(name=name))
     for path, data in files.items():

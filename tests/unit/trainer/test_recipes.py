@@ -6,6 +6,7 @@ from rlhf.v1 import trainer_pb2 as pb
 from services.trainer import recipes
 from services.trainer.recipes import KINDS, RunSpec, SftSpec
 from services.trainer.rules import contradictions, out_of_range
+from services.trainer.unread import INSTEAD
 
 MESSAGES = {"sft": pb.SftSpec, "reward_model": pb.RewardModelSpec, "ppo": pb.PpoSpec, "dpo": pb.DpoSpec}
 MESSAGES |= {"evaluate": pb.EvaluateSpec}
@@ -19,6 +20,7 @@ def test_a_recipe_has_the_fields_of_its_message(kind: str) -> None:
 def test_optimization_has_the_fields_of_its_message() -> None:
     own = {f.name for f in dataclasses.fields(recipes.Optimization)}
     assert own == set(pb.Optimization.DESCRIPTOR.fields_by_name)
+    assert own - {f.name for f in dataclasses.fields(recipes.Updates)} == set(INSTEAD), "what PPO is told otherwise"
 
 
 @pytest.mark.parametrize("kind", KINDS)

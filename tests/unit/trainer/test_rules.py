@@ -34,11 +34,6 @@ def said(stage: PpoSpec | SftSpec, deterministic: bool = False) -> list[str]:
             "least 8 samples, which advantages are whitened over",
         ),
         (
-            {"optimization": replace(PPO.optimization, batch_size=64)},
-            "ppo.optimization.batch_size: got 64, expected nothing; PPO is told by prompts_per_step and "
-            "samples_per_prompt",
-        ),
-        (
             {"optimization": replace(PPO.optimization, micro_batch_size=64)},
             "ppo.optimization.micro_batch_size: got 64, expected at most the 32 samples of a minibatch",
         ),

@@ -35,6 +35,20 @@ async def test_an_accepted_spec_is_complete_and_pinned(folder: Path) -> None:
     assert spec.sft.optimization.batch_size > 0
 
 
+async def test_what_nobody_would_read_is_refused_with_all_other_problems(folder: Path) -> None:
+    """A field of PPO's that PPO does not read, one that only a newer service knows, and a dataset that is not there."""
+    ppo = pb.PpoSpec(policy_model="base", prompts="nowhere", optimization=pb.Optimization(epochs=3))
+    ppo.MergeFromString(b"\xb8\x3e\x07")  # field 999
+    async with control_plane(folder) as stubs:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stubs.create(pb.RunSpec(name="x", ppo=ppo))
+        assert not (await stubs.runs.ListRuns(pb.ListRunsRequest())).runs
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    said = raised.value.details() or ""
+    for part in ("spec.ppo.optimization.epochs: got 3", "field number 999", "spec.ppo.prompts: got 'nowhere'"):
+        assert part in said
+
+
 async def test_the_same_request_makes_one_run_also_after_a_restart(folder: Path) -> None:
     async with control_plane(folder) as stubs:
         first, second = await asyncio.gather(*(stubs.create(sft(), "please") for _ in range(2)))

@@ -51,6 +51,30 @@ def test_a_number_means_what_somebody_wrote() -> None:
     assert ppo(kl_coefficient=0.05).kl_coefficient == 0.05
 
 
+def refused(message: pb.RunSpec) -> list[str]:
+    return [str(problem) for problem in specs.refused(message)]
+
+
+def test_what_ppo_does_not_read_is_refused_even_at_its_default() -> None:
+    unread = pb.Optimization(learning_rate=1e-4, batch_size=32, epochs=1, max_length=256)
+    assert refused(pb.RunSpec(ppo=pb.PpoSpec(**PPO, optimization=unread))) == [
+        "spec.ppo.optimization.batch_size: got 32, expected nothing: this stage is told by prompts_per_step, "
+        "samples_per_prompt and minibatches",
+        "spec.ppo.optimization.epochs: got 1, expected nothing: this stage is told by steps and inner_epochs",
+        "spec.ppo.optimization.max_length: got 256, expected nothing: this stage is told by max_new_tokens, within the "
+        "policy's context",
+    ]
+    message = pipeline(first=pb.SftSpec(optimization=unread), then=pb.PpoSpec(**PPO, optimization=unread))
+    assert {problem.split(": ")[0].rpartition(".")[0] for problem in refused(message)} == {
+        "spec.pipeline.stages[1].ppo.optimization"
+    }
+
+
+def test_a_spec_that_comes_back_can_be_asked_for_again() -> None:
+    for stage in ({"ppo": pb.PpoSpec(**PPO)}, {"sft": pb.SftSpec()}, {"evaluate": pb.EvaluateSpec()}):
+        assert refused(specs.encode(specs.decode(pb.RunSpec(**stage)))) == []
+
+
 def test_an_enum_becomes_a_word() -> None:
     assert ppo(missing_eos=pb.MISSING_EOS_REWARD_SUBTRACT).missing_eos is MissingEos.SUBTRACT
 

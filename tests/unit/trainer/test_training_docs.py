@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.trainer.recipes import KINDS, Optimization
+from services.trainer.recipes import KINDS
 
-PPO_HAS_ITS_OWN = {"batch_size", "epochs", "max_length"}  # prompts_per_step, inner_epochs, max_new_tokens
 DOCS = Path(__file__).parents[3] / "docs/training.md"
 
 
@@ -19,10 +18,8 @@ def rows(kind: str) -> list[str]:
 def defaults(kind: str) -> dict[str, object]:
     given = {field.name: default(field) for field in fields(KINDS[kind])}
     optimization = given.pop("optimization", None)
-    settings = {field.name: getattr(optimization, field.name) for field in fields(Optimization)} if optimization else {}
-    unread = PPO_HAS_ITS_OWN if kind == "ppo" else set()
-    shown = {name: value for name, value in {**given, **settings}.items() if name not in unread}
-    return {name: value for name, value in shown.items() if value is not MISSING and value != ""}
+    settings = {field.name: getattr(optimization, field.name) for field in fields(optimization)} if optimization else {}
+    return {name: value for name, value in {**given, **settings}.items() if value is not MISSING and value != ""}
 
 
 def default(field: Field) -> object:

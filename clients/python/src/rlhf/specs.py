@@ -86,16 +86,20 @@ def _set(message: Any, name: str, value: Any) -> None:
 
 
 @dataclass(kw_only=True)
-class _Optimized(Spec):
+class _Updated(Spec):
     learning_rate: Annotated[float | None, "peak learning rate"] = None
-    batch_size: Annotated[int | None, "sequences (pairs for reward models and DPO) per optimiser step"] = None
-    epochs: Annotated[int | None, "passes over the dataset"] = None
     micro_batch_size: Annotated[int | None, "sequences per forward pass; at most the batch"] = None
     max_grad_norm: Annotated[float | None, "gradients are clipped to this norm"] = None
     weight_decay: Annotated[float | None, "AdamW's"] = None
     warmup_steps: Annotated[int | None, "steps of linear warm-up, at most a fifth of all"] = None
-    max_length: Annotated[int | None, "tokens per sequence; longer ones are counted and left out"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints"] = None
+
+
+@dataclass(kw_only=True)
+class _Optimized(_Updated):
+    batch_size: Annotated[int | None, "sequences (pairs for reward models and DPO) per optimiser step"] = None
+    epochs: Annotated[int | None, "passes over the dataset"] = None
+    max_length: Annotated[int | None, "tokens per sequence; longer ones are counted and left out"] = None
 
 
 @dataclass(kw_only=True)
@@ -134,7 +138,7 @@ class Dpo(_Optimized):
 
 
 @dataclass(kw_only=True)
-class Ppo(_Optimized):
+class Ppo(_Updated):
     """PPO with a KL penalty against the starting point."""
 
     kind = "ppo"
