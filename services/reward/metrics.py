@@ -2,10 +2,9 @@ from collections.abc import Callable
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from services.reward.scores import Reason
 from services.runtime.definitions import counter
 from services.serving.metrics import MODEL, Child, Definitions, ModelSeries, ServingMetrics
-
-TOO_LONG, NOT_FINITE = "too_long", "not_finite"  # the response alone exceeds the context; the model gave NaN
 
 
 class RewardDefinitions(Definitions):
@@ -26,7 +25,7 @@ class RewardSeries(ModelSeries):
     def __init__(self, child: Child, clock: Callable[[], float]) -> None:
         super().__init__(DEFINITIONS, child, clock)
         self.truncated = child(DEFINITIONS.truncated)
-        self.failed = {reason: child(DEFINITIONS.failed_scores, reason) for reason in (TOO_LONG, NOT_FINITE)}
+        self.failed = {reason: child(DEFINITIONS.failed_scores, reason) for reason in Reason}
 
 
 RewardMetrics = ServingMetrics[RewardSeries]

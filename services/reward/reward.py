@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import torch
 
 from services.language_model.scoring import raw_scores
-from services.reward.metrics import NOT_FINITE, TOO_LONG, RewardMetrics, RewardSeries
+from services.reward.metrics import RewardMetrics, RewardSeries
 from services.reward.model import Encoded, RewardModel, ScoreItem
 from services.reward.scores import MemberScore, Score, combine
 from services.reward.settings import RewardSettings
@@ -97,8 +97,9 @@ class Reward:
 
 def count(series: RewardSeries, scores: Sequence[MemberScore]) -> None:
     series.truncated.inc(sum(score.truncated for score in scores))
-    series.failed[TOO_LONG].inc(sum(bool(score.error) for score in scores))
-    series.failed[NOT_FINITE].inc(sum(not score.error and bool(score.problem) for score in scores))
+    for score in scores:
+        if score.reason:
+            series.failed[score.reason].inc()
 
 
 @torch.inference_mode()

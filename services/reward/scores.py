@@ -3,9 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import fmean, pstdev
 
 from services.storage.models import Version
+
+
+class Reason(StrEnum):
+    TOO_LONG = "too_long"  # the response alone exceeds the context
+    NOT_FINITE = "not_finite"  # the model gave NaN or infinity
 
 
 @dataclass(frozen=True)
@@ -13,6 +19,7 @@ class Score:
     """`error` empty: a score. Otherwise it says why there is none, and no other field means anything."""
 
     error: str = ""
+    reason: Reason | None = None  # why, in one word
     raw: float = 0.0  # mean logit over members
     normalized: float = 0.0  # mean of logit - offset
     member_scores: tuple[float, ...] = ()  # normalised, in the order of the members
@@ -32,6 +39,12 @@ class MemberScore:
     error: str = ""
 
     @property
+    def reason(self) -> Reason | None:
+        if self.error:
+            return Reason.TOO_LONG
+        return None if math.isfinite(self.raw) else Reason.NOT_FINITE
+
+    @property
     def problem(self) -> str:
         return self.error or ("" if math.isfinite(self.raw) else f"{self.version} gave {self.raw}")
 
@@ -40,7 +53,8 @@ def combine(members: Sequence[MemberScore]) -> Score:
     """An ensemble without one of its members is another ensemble: one failure fails the item."""
     problems = [member.problem for member in members if member.problem]
     if problems:
-        return Score(error="; ".join(problems))
+        reason = next(member.reason for member in members if member.reason)
+        return Score(error="; ".join(problems), reason=reason)
     normalized = tuple(member.raw - member.offset for member in members)
     return Score(
         raw=fmean(member.raw for member in members),

@@ -12,11 +12,17 @@ from rlhf.v1.types_pb2 import ModelVersion
 from services.reward.metrics import reward_metrics
 from services.reward.model import Response, RewardModel, ScoreItem
 from services.reward.reward import Reward
-from services.reward.scores import Score
+from services.reward.scores import Reason, Score
 from services.reward.settings import RewardSettings
 from services.serving.lifecycle_servicer import add_lifecycle
 from services.serving.models import model_thread, open_pool
 from services.serving.prompts import read_prompt
+
+REASONS = {
+    None: pb.SCORE_ERROR_REASON_UNSPECIFIED,
+    Reason.TOO_LONG: pb.SCORE_ERROR_REASON_TOO_LONG,
+    Reason.NOT_FINITE: pb.SCORE_ERROR_REASON_NOT_FINITE,
+}
 
 
 class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
@@ -64,7 +70,7 @@ def read_response(response: Any) -> Response:
 
 def write_score(score: Score) -> pb.Score:
     if score.error:
-        return pb.Score(status=pb.SCORE_STATUS_ERROR, error=score.error)
+        return pb.Score(status=pb.SCORE_STATUS_ERROR, error=score.error, error_reason=REASONS[score.reason])
     return pb.Score(
         status=pb.SCORE_STATUS_OK,
         raw=score.raw,

@@ -4,7 +4,7 @@ import platform
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -54,17 +54,18 @@ def built_version() -> str:
         return "unknown"
 
 
-Page = Callable[[], bytes]  # JSON
+# What a process serves beside /metrics: JSON by path. One per process, as is the registry of its metrics.
+PAGES: dict[str, Callable[[], bytes]] = {}
 
 
 class MetricsServer:
-    """Serves /metrics, and `pages` by path, from a thread. Port 0 takes any free one; `port` is the one it got.
+    """Serves /metrics and PAGES from a thread. Port 0 takes any free one; `port` is the one it got.
 
     Raises OSError where the port is taken.
     """
 
-    def __init__(self, host: str, port: int, pages: Mapping[str, Page] | None = None) -> None:
-        self._server = make_server(host, port, _app(pages or {}), _Ipv6Server if ":" in host else _Server, _Quiet)
+    def __init__(self, host: str, port: int) -> None:
+        self._server = make_server(host, port, _app(make_wsgi_app()), _Ipv6Server if ":" in host else _Server, _Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
         self.port: int = self._server.server_port
@@ -90,11 +91,9 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def _app(pages: Mapping[str, Page]) -> Any:
-    metrics = make_wsgi_app()
-
+def _app(metrics: Any) -> Any:
     def app(environ: dict[str, Any], start_response: Any) -> Any:
-        page = pages.get(environ["PATH_INFO"])
+        page = PAGES.get(environ["PATH_INFO"])
         if page is None:
             return metrics(environ, start_response)
         start_response("200 OK", [("Content-Type", "application/json")])

@@ -20,6 +20,7 @@ from services.trainer.runs import Run, Runs
 from services.trainer.validation import Validator
 
 MAX_REQUEST_ID = 128
+MAX_ADDRESS = 256
 
 
 class Control:
@@ -77,12 +78,13 @@ class Control:
             await self._runs.next_attempt(run, "somebody resumed it", crashes=0, pruned=False)
         return run
 
-    async def report(self, run_id: str, attempt: int, step: Step | None) -> bool:
+    async def report(self, run_id: str, attempt: int, step: Step | None, metrics_address: str) -> bool:
         """A step, or a sign of life without one. True: this attempt has to stop."""
         run = self._runs.get(run_id)
         if attempt != run.record.attempt or run.record.state.ended:
             return True
         run.seen = time.monotonic()
+        run.metrics_address = metrics_address[:MAX_ADDRESS]
         if step is not None:
             await self._runs.add_step(run, _known_stage(run, step))
         return False

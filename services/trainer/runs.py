@@ -12,6 +12,7 @@ from services.trainer.attempts import Attempt, Step, follows
 from services.trainer.events import EventLog, rebuild
 from services.trainer.recipes import RunSpec
 from services.trainer.records import Progress, RunRecord, RunState, Transition, read_records, write_record
+from services.trainer.stage_figures import StageFigures
 
 
 @dataclass
@@ -21,11 +22,16 @@ class Run:
     events: EventLog | None = None  # kept while the run is under way; rebuilt for a watcher of one that has ended
     behind: bool = False  # the worker told of a step whose predecessor is not among the events
     seen: float = field(default_factory=time.monotonic)  # when the worker last gave a sign of life
+    metrics_address: str = ""  # of the worker, once it has said so
+    figures: dict[str, StageFigures] = field(default_factory=dict)  # by stage, in the order in which they began
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from reading the record to changing it
 
     @property
     def stages(self) -> list[str]:
         return [name for name, _ in self.spec.stages()]
+
+    def measure(self, step: Step) -> None:
+        self.figures.setdefault(step.stage, StageFigures()).add(step, time.time())
 
     def attempt(self, store: ObjectStore) -> Attempt:
         return Attempt(store, self.record.id, self.record.attempt)
@@ -63,6 +69,9 @@ class Runs:
         run.record = record.replace(outcomes=tuple(found.values()))
         if step := run.events.last_step:
             run.record = run.record.replace(progress=Progress(step.stage, step.step, step.total_steps))
+        for event in run.events.after(0):
+            if event.step:
+                run.measure(event.step)
         return run
 
     def find(self, run_id: str) -> Run | None:
@@ -152,6 +161,7 @@ class Runs:
         assert run.events is not None
         for step in steps:
             run.events.add_step(run.record.last, step)
+            run.measure(step)
         if steps:
             progress = Progress(steps[-1].stage, steps[-1].step, steps[-1].total_steps)
             run.record = run.record.replace(progress=progress)

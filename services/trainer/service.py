@@ -4,20 +4,25 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import grpc
+from prometheus_client import REGISTRY
 
 from services.runtime.admission import Admission
+from services.runtime.metrics import PAGES
 from services.runtime.server import Address
 from services.storage.datasets import DatasetStore
 from services.storage.location import open_store
 from services.storage.models import ModelStore
+from services.trainer import targets
 from services.trainer.catalog import Catalog
 from services.trainer.catalog_servicer import add_catalog
 from services.trainer.control import Control
 from services.trainer.imports import Importer
 from services.trainer.launchers.launcher import Launcher
 from services.trainer.placement import cluster_problems, local_problems
+from services.trainer.run_series import RunSeries
 from services.trainer.runs import Runs
 from services.trainer.servicer import add_trainer
 from services.trainer.settings import TrainerSettings
@@ -61,6 +66,8 @@ class Trainer:
     @asynccontextmanager
     async def supervised(self, address: Address) -> AsyncIterator[None]:
         """Runs move on for as long as the block runs; their workers outlive it unless the settings say otherwise."""
+        REGISTRY.register(series := RunSeries(self._runs))
+        PAGES[targets.PATH] = partial(targets.targets, self._runs)
         launcher = self._launcher(self._settings, address)
         supervisor = Supervisor(self._runs, self._models, launcher, self._settings.limits())
         task = asyncio.create_task(supervisor.supervise())
@@ -72,3 +79,4 @@ class Trainer:
             if self._settings.stop_workers:
                 await supervisor.stop_workers()
             launcher.close()
+            REGISTRY.unregister(series)

@@ -16,7 +16,8 @@ class WorkerServicer(trainer_pb2_grpc.WorkerServiceServicer):
         self, request: pb.ReportProgressRequest, context: ServicerContext
     ) -> pb.ReportProgressResponse:
         step = decode_step(request.step) if request.HasField("step") else None
-        return pb.ReportProgressResponse(stop=await self._control.report(request.run_id, request.attempt, step))
+        stop = await self._control.report(request.run_id, request.attempt, step, request.metrics_address)
+        return pb.ReportProgressResponse(stop=stop)
 
 
 def add_worker(server: Server, control: Control) -> str:

@@ -13,7 +13,7 @@ from transformers.utils import logging as hf_logging
 
 from services.runtime.channels import open_channel
 from services.runtime.errors import InvalidInput, ServiceError
-from services.runtime.metrics import MetricsServer
+from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.process import configure_logging
 from services.runtime.settings import load_settings
 from services.storage import open_store
@@ -39,13 +39,16 @@ def main(settings: WorkerSettings) -> int:
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
     with ExitStack() as opened:
-        opened.callback(MetricsServer(settings.metrics_host, settings.metrics_port).stop)
+        show_build("worker")
+        metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
+        opened.callback(metrics.stop)
         channels = [
             opened.enter_context(open_channel(address))
             for address in (settings.trainer, settings.policy, settings.reward, settings.reference)
         ]
         objects = attempts.Attempt(store, settings.run, settings.attempt)
-        attempt = opened.enter_context(LiveAttempt(objects, Progress(channels[0], settings.run, settings.attempt)))
+        progress = Progress(channels[0], settings.run, settings.attempt, f"{settings.metrics_host}:{metrics.port}")
+        attempt = opened.enter_context(LiveAttempt(objects, progress))
         signal.signal(signal.SIGTERM, lambda *_: attempt.stop("asked to stop by SIGTERM"))
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=settings.work_dir)))
         bench = Workbench(

@@ -69,7 +69,14 @@ def collect(
         logprobs = threads.submit(_references, collector, reference, rollouts, plan, stopwatch) if reference else None
         if scores:
             rollouts = [
-                replace(rollout, score=score.normalized, raw_score=score.raw, score_error=score.error)
+                replace(
+                    rollout,
+                    score=score.normalized,
+                    raw_score=score.raw,
+                    score_error=score.error,
+                    score_error_reason=score.error_reason,
+                    truncated=score.truncated,
+                )
                 for rollout, score in zip(rollouts, scores.result(), strict=True)
             ]
         if logprobs:

@@ -20,6 +20,8 @@ class Rollout:
     score: float | None = None  # normalised; None until scored, and where scoring failed
     raw_score: float | None = None  # the reward model's logit
     score_error: str = ""
+    score_error_reason: str = ""  # in one word: too_long, not_finite or other
+    truncated: bool = False  # the score is of a prompt that lost its start to fit the reward model's context
     reference_log_probs: list[float] | None = None  # length R
 
 
@@ -30,6 +32,8 @@ class Score:
     normalized: float | None
     raw: float | None
     error: str = ""
+    error_reason: str = ""
+    truncated: bool = False
 
 
 @dataclass(frozen=True)

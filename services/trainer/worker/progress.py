@@ -19,13 +19,18 @@ class Progress:
     What is not delivered is not sent again: the control plane reads it from storage when it is back.
     """
 
-    def __init__(self, channel: grpc.Channel, run_id: str, attempt: int) -> None:
+    def __init__(self, channel: grpc.Channel, run_id: str, attempt: int, metrics_address: str = "") -> None:
         self._stub = trainer_pb2_grpc.WorkerServiceStub(channel)
-        self._run_id, self._attempt = run_id, attempt
+        self._run_id, self._attempt, self._metrics_address = run_id, attempt, metrics_address
         self._reachable = True
 
     def __call__(self, step: Step | None) -> bool:
-        request = pb.ReportProgressRequest(run_id=self._run_id, attempt=self._attempt, step=write_step(step))
+        request = pb.ReportProgressRequest(
+            run_id=self._run_id,
+            attempt=self._attempt,
+            step=write_step(step),
+            metrics_address=self._metrics_address,
+        )
         try:
             answer = self._stub.ReportProgress(request, timeout=TIMEOUT_SECONDS)
         except grpc.RpcError as error:

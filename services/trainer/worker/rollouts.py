@@ -26,6 +26,10 @@ WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, g
 PROMPTS_PER_CALL = 64
 ITEMS_PER_CALL = 256
 CALLS_AT_ONCE = 4  # spread over the replicas
+SCORE_ERRORS = {
+    reward_pb2.SCORE_ERROR_REASON_TOO_LONG: "too_long",
+    reward_pb2.SCORE_ERROR_REASON_NOT_FINITE: "not_finite",
+}
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -172,5 +176,6 @@ def write_text(prompt: Prompt, rollout: Rollout) -> reward_pb2.ScoreItem:
 
 def read_score(score: Any) -> Score:
     if score.status != reward_pb2.SCORE_STATUS_OK:
-        return Score(None, None, score.error or "the reward service gave no reason")
-    return Score(score.normalized, score.raw)
+        reason = SCORE_ERRORS.get(score.error_reason, "other")
+        return Score(None, None, score.error or "the reward service gave no reason", reason)
+    return Score(score.normalized, score.raw, truncated=score.truncated)

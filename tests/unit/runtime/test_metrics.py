@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from prometheus_client import REGISTRY
 
-from services.runtime.metrics import MetricsServer, Rpc
+from services.runtime.metrics import PAGES, MetricsServer, Rpc
 
 
 def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
@@ -20,8 +20,9 @@ def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
     assert handled == [1, None]
 
 
-def test_pages_stand_beside_the_metrics() -> None:
-    server = MetricsServer("127.0.0.1", 0, {"/targets": lambda: b"[]"})
+def test_pages_stand_beside_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PAGES, "/targets", lambda: b"[]")
+    server = MetricsServer("127.0.0.1", 0)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/targets", timeout=5) as response:
             assert (response.read(), response.headers["Content-Type"]) == (b"[]", "application/json")

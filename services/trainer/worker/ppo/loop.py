@@ -25,7 +25,11 @@ def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
             targets = targets_of(batch, spec, ppo.controller.coefficient)
         if step == 0:
             check_first_step(batch)
-        metrics = describe(batch, targets, rollouts) | {"kl_coefficient": ppo.controller.coefficient}
+        metrics = describe(batch, targets, rollouts) | {
+            "kl_coefficient": ppo.controller.coefficient,
+            "weights_lag": ppo.publisher.lag(usable),
+            "max_staleness": spec.max_staleness,
+        }
         with context.stopwatch.part("update"):
             metrics |= ppo.learner.update(batch, targets, step)
         ppo.controller.update(metrics["kl"], len(usable))

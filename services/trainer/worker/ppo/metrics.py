@@ -1,6 +1,8 @@
 """What a step reports of its experience."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 
@@ -10,6 +12,8 @@ from services.trainer.worker.ppo.batch import Batch, Targets
 from services.trainer.worker.ppo.rewards import kl_per_token
 
 QUANTILES = (0.1, 0.5, 0.9)
+LENGTH_BINS = (1, 16, 32, 64, 128, 256)  # first token count of each
+DROP_REASONS = ("too_long", "not_finite", "other")
 
 
 def describe(batch: Batch, targets: Targets, rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -31,12 +35,26 @@ def describe(batch: Batch, targets: Targets, rollouts: Sequence[Rollout]) -> dic
     }
     quantiles = torch.quantile(batch.scores_B, torch.tensor(QUANTILES))
     values |= {f"reward_p{round(100 * share)}": value for share, value in zip(QUANTILES, quantiles)}
+    values |= reward_at_length(batch.scores_B, lengths_B)
+    dropped = Counter(rollout.score_error_reason or "other" for rollout in rollouts if rollout.score is None)
     counts = {
         "samples": len(rollouts),
         "dropped_samples": len(rollouts) - len(batch.prompts),
+        "truncated": sum(rollout.truncated for rollout in rollouts) / len(batch.prompts),
         "tokens": int(lengths_B.sum()),
+        **{f"dropped_{reason}": dropped[reason] for reason in DROP_REASONS},
     }
     return {name: float(value) for name, value in values.items()} | counts
+
+
+def reward_at_length(scores_B: torch.Tensor, lengths_B: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean score of the responses of each bin of lengths that has any."""
+    found = {}
+    for first, after in pairwise((*LENGTH_BINS, float("inf"))):
+        within_B = (lengths_B >= first) & (lengths_B < after)
+        if within_B.any():
+            found[f"reward_at_length_{first}"] = scores_B[within_B].mean()
+    return found
 
 
 def explained_variance(batch: Batch, targets: Targets) -> torch.Tensor:

@@ -1,11 +1,14 @@
 """The policy's weights on their way to the generator: one version per step, named exactly."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.storage.models import Version
 from services.trainer.worker.context import StageContext
+from services.trainer.worker.experience import Rollout
 
 KEPT_VERSIONS = 4
 GRACE_SECONDS = 30.0  # a replica may just be fetching a version that is no longer acceptable
@@ -24,6 +27,11 @@ class WeightPublisher:
     @property
     def name(self) -> str:
         return f"{self.context.attempt.objects.run_id}-{self.context.stage}"
+
+    def lag(self, rollouts: Sequence[Rollout]) -> float:
+        """Mean number of steps by which the weights that made the rollouts are older than the newest."""
+        ages = {version.digest: age for age, version in reversed(list(enumerate(self.acceptable)))}
+        return fmean(ages[rollout.digest] for rollout in rollouts)
 
     def publish(self, step: int) -> Version:
         """After `step` steps."""

@@ -13,9 +13,18 @@ class ScoreStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SCORE_STATUS_UNSPECIFIED: _ClassVar[ScoreStatus]
     SCORE_STATUS_OK: _ClassVar[ScoreStatus]
     SCORE_STATUS_ERROR: _ClassVar[ScoreStatus]
+
+class ScoreErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SCORE_ERROR_REASON_UNSPECIFIED: _ClassVar[ScoreErrorReason]
+    SCORE_ERROR_REASON_TOO_LONG: _ClassVar[ScoreErrorReason]
+    SCORE_ERROR_REASON_NOT_FINITE: _ClassVar[ScoreErrorReason]
 SCORE_STATUS_UNSPECIFIED: ScoreStatus
 SCORE_STATUS_OK: ScoreStatus
 SCORE_STATUS_ERROR: ScoreStatus
+SCORE_ERROR_REASON_UNSPECIFIED: ScoreErrorReason
+SCORE_ERROR_REASON_TOO_LONG: ScoreErrorReason
+SCORE_ERROR_REASON_NOT_FINITE: ScoreErrorReason
 
 class ScoreItem(_message.Message):
     __slots__ = ("prompt", "response")
@@ -40,7 +49,7 @@ class ScoreRequest(_message.Message):
     def __init__(self, models: _Optional[_Iterable[str]] = ..., items: _Optional[_Iterable[_Union[ScoreItem, _Mapping]]] = ..., tokenizer_digest: _Optional[str] = ..., request_id: _Optional[str] = ..., deterministic: _Optional[bool] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("status", "error", "raw", "normalized", "member_scores", "spread", "truncated", "model_versions")
+    __slots__ = ("status", "error", "raw", "normalized", "member_scores", "spread", "truncated", "model_versions", "error_reason")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     RAW_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +58,7 @@ class Score(_message.Message):
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_REASON_FIELD_NUMBER: _ClassVar[int]
     status: ScoreStatus
     error: str
     raw: float
@@ -57,7 +67,8 @@ class Score(_message.Message):
     spread: float
     truncated: bool
     model_versions: _containers.RepeatedCompositeFieldContainer[_types_pb2.ModelVersion]
-    def __init__(self, status: _Optional[_Union[ScoreStatus, str]] = ..., error: _Optional[str] = ..., raw: _Optional[float] = ..., normalized: _Optional[float] = ..., member_scores: _Optional[_Iterable[float]] = ..., spread: _Optional[float] = ..., truncated: _Optional[bool] = ..., model_versions: _Optional[_Iterable[_Union[_types_pb2.ModelVersion, _Mapping]]] = ...) -> None: ...
+    error_reason: ScoreErrorReason
+    def __init__(self, status: _Optional[_Union[ScoreStatus, str]] = ..., error: _Optional[str] = ..., raw: _Optional[float] = ..., normalized: _Optional[float] = ..., member_scores: _Optional[_Iterable[float]] = ..., spread: _Optional[float] = ..., truncated: _Optional[bool] = ..., model_versions: _Optional[_Iterable[_Union[_types_pb2.ModelVersion, _Mapping]]] = ..., error_reason: _Optional[_Union[ScoreErrorReason, str]] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
     __slots__ = ("scores",)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from services.trainer.worker.context import StageContext
 from services.trainer.worker.ppo import publisher
 from services.trainer.worker.ppo.publisher import KEPT_VERSIONS, WeightPublisher
 from tests.unit.trainer.worker import small_world
+from tests.unit.trainer.worker.ppo.rollouts_of import rollouts_of
 from tests.unit.trainer.worker.small_world import SmallWorld
 
 BYTES = 1000
@@ -53,3 +55,12 @@ def test_500_steps_leave_the_room_of_a_few(
 def test_versions_that_a_replica_may_be_fetching_stay(world: SmallWorld, weights: WeightPublisher) -> None:
     made: list[Version] = [weights.publish(step) for step in range(1, 11)]
     assert {version.version for version in world.models.versions("run-1-ppo")} == {version.version for version in made}
+
+
+def test_the_lag_is_how_many_steps_older_the_generating_weights_are(weights: WeightPublisher) -> None:
+    for step in range(1, 4):
+        weights.publish(step)
+    (rollout,) = rollouts_of(weights.model, count=1)
+    newest, _, oldest = weights.acceptable
+    assert weights.lag([replace(rollout, digest=newest.digest)]) == 0
+    assert weights.lag([replace(rollout, digest=v.digest) for v in (newest, oldest, oldest, newest)]) == 1
