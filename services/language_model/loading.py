@@ -71,10 +71,18 @@ def new_reward(folder: Path, seed: int, dtype: torch.dtype = torch.float32) -> P
     return model
 
 
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write what plain transformers loads: config, safetensors, tokenizer with its chat template."""
+def save(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write what plain transformers loads: config, safetensors, tokenizer with its chat template.
+
+    `weights`: the state dict of a model that has only a part of them itself.
+    """
     _repair(getattr(model, "generation_config", None))
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.language_model.chat import Message, encode_prompt, encode_response
@@ -15,6 +15,11 @@ from services.language_model.tokens import is_encoder_tokenizer
 def is_encoder(model: PreTrainedModel) -> bool:
     """Decoders end in a `score` layer applied to every token; encoders pool first."""
     return not hasattr(model, "score")
+
+
+def called_modules(model: PreTrainedModel) -> tuple[nn.Module, ...]:
+    """What `raw_scores` calls."""
+    return (model,) if is_encoder(model) else (model.base_model, model.get_submodule("score"))
 
 
 def raw_scores(model: PreTrainedModel, sequences: Sequence[Ids], pad_id: int) -> Tensor:

@@ -24,11 +24,12 @@ def run(settings_class: type[SettingsT], prefix: str, start: Callable[[SettingsT
         sys.exit(2)
 
 
-def configure_logging(as_json: bool) -> None:
-    """To stderr: stdout is for the line that names the ports."""
+def configure_logging(as_json: bool, label: str = "") -> None:
+    """To stderr: stdout is for the line that names the ports. `label` tells lines of several processes apart."""
     handler = logging.StreamHandler(sys.stderr)
+    source = f"{label} %(name)s" if label else "%(name)s"
     handler.setFormatter(
-        JsonLines() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+        JsonLines() if as_json else logging.Formatter(f"%(asctime)s %(levelname)s {source} %(message)s")
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 

@@ -70,14 +70,21 @@ def encode(spec: RunSpec) -> trainer_pb2.RunSpec:
 def read_spec(store: ObjectStore, run_id: str) -> RunSpec:
     """Raises NotFound."""
     try:
-        text = store.get(attempts.spec_key(run_id))
+        return from_json(store.get(attempts.spec_key(run_id)))
     except ObjectNotFound:
         raise NotFound("run", run_id) from None
-    return decode(json_format.Parse(text, trainer_pb2.RunSpec()))
 
 
 def write_spec(store: ObjectStore, run_id: str, spec: RunSpec) -> None:
-    store.put(attempts.spec_key(run_id), json_format.MessageToJson(encode(spec)).encode())
+    store.put(attempts.spec_key(run_id), to_json(spec).encode())
+
+
+def to_json(spec: RunSpec) -> str:
+    return json_format.MessageToJson(encode(spec))
+
+
+def from_json(text: str | bytes) -> RunSpec:
+    return decode(json_format.Parse(text, trainer_pb2.RunSpec()))
 
 
 def _placement(message: trainer_pb2.Placement) -> Placement:

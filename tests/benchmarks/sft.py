@@ -9,7 +9,7 @@ from typing import Any
 from services.trainer.recipes import Optimization
 from services.trainer.worker.encoding import Example
 from services.trainer.worker.optimizer import Optimizer
-from services.trainer.worker.sft import batch_losses
+from services.trainer.worker.sft import SftObjective
 from tests.benchmarks import models, workload
 from tests.benchmarks.measurement import Result, Target
 
@@ -40,12 +40,12 @@ def train(examples: list[Example]) -> float:
     """Seconds of all steps but the first."""
     model = models.policy()
     optimizer = Optimizer(model, SETTINGS, STEPS)
-    losses = batch_losses(model, examples, pad_id=0, micro_batch_size=0)
+    objective = SftObjective(model, examples, pad_id=0)
     started = 0.0
     for step in range(STEPS):
         if step == 1:
             started = time.perf_counter()
-        for loss, _ in losses(list(range(step * BATCH, (step + 1) * BATCH))):
+        for loss, _ in objective.losses(range(step * BATCH, (step + 1) * BATCH), micro_batch_size=0):
             loss.backward()
         optimizer.step()
     return time.perf_counter() - started

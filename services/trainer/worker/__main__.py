@@ -4,9 +4,8 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any, cast
 
 import torch
 from transformers.utils import logging as hf_logging
@@ -19,12 +18,16 @@ from services.runtime.settings import load_settings
 from services.storage import open_store
 from services.storage.datasets import DatasetStore
 from services.storage.models import ModelStore
+from services.storage.object_store import ObjectStore
 from services.trainer import attempts, specs
 from services.trainer.recipes import RunSpec
 from services.trainer.worker import pipeline
-from services.trainer.worker.attempt import LiveAttempt, Stopped
+from services.trainer.worker.attempt import FollowedAttempt, LiveAttempt, Stopped
+from services.trainer.worker.collector import Collector
 from services.trainer.worker.context import Workbench
+from services.trainer.worker.distributed import Absent, join
 from services.trainer.worker.progress import Progress
+from services.trainer.worker.ranks import RankLost, Ranks
 from services.trainer.worker.rollouts import Channels, ServiceCollector
 from services.trainer.worker.settings import WorkerSettings
 
@@ -34,47 +37,80 @@ log = logging.getLogger(__name__)
 
 
 def main(settings: WorkerSettings) -> int:
-    store = open_store(settings.storage)
     torch.set_num_threads(settings.threads)
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
     with ExitStack() as opened:
-        show_build("worker")
-        metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
-        opened.callback(metrics.stop)
-        channels = [
-            opened.enter_context(open_channel(address))
-            for address in (settings.trainer, settings.policy, settings.reward, settings.reference)
-        ]
-        objects = attempts.Attempt(store, settings.run, settings.attempt)
-        progress = Progress(channels[0], settings.run, settings.attempt, f"{settings.metrics_host}:{metrics.port}")
-        attempt = opened.enter_context(LiveAttempt(objects, progress))
-        signal.signal(signal.SIGTERM, lambda *_: attempt.stop("asked to stop by SIGTERM"))
-        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(dir=settings.work_dir)))
+        ranks, scratch = opened.enter_context(join(settings.work_dir))
+        metrics_address = serve_metrics(settings, opened) if ranks.leads_node else ""
+        store, attempt, collector = (
+            lead(settings, metrics_address, opened) if ranks.rank == 0 else follow(settings, ranks)
+        )
         bench = Workbench(
             attempt=attempt,
             models=ModelStore(store, scratch / "models"),
             datasets=DatasetStore(store),
-            collector=ServiceCollector(Channels(*channels[1:]), attempt.check),
+            collector=collector,
             work_dir=scratch,
+            ranks=ranks,
         )
-        return work(bench, specs.read_spec(store, settings.run))
+        spec = ranks.first(lambda: specs.to_json(specs.read_spec(store, settings.run)))
+        return work(bench, specs.from_json(spec))
+
+
+Outside = tuple[ObjectStore, LiveAttempt, Collector]  # what a worker has of the world
+
+
+def serve_metrics(settings: WorkerSettings, opened: ExitStack) -> str:
+    """The address."""
+    show_build("worker")
+    metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
+    opened.callback(metrics.stop)
+    return f"{settings.metrics_host}:{metrics.port}"
+
+
+def lead(settings: WorkerSettings, metrics_address: str, opened: ExitStack) -> Outside:
+    """Of rank 0: it answers for the attempt."""
+    store = open_store(settings.storage)
+    channels = [
+        opened.enter_context(open_channel(address))
+        for address in (settings.trainer, settings.policy, settings.reward, settings.reference)
+    ]
+    objects = attempts.Attempt(store, settings.run, settings.attempt)
+    progress = Progress(channels[0], settings.run, settings.attempt, metrics_address)
+    attempt = opened.enter_context(LiveAttempt(objects, progress))
+    signal.signal(signal.SIGTERM, lambda *_: attempt.stop("asked to stop by SIGTERM"))
+    return store, attempt, ServiceCollector(Channels(*channels[1:]), attempt.check)
+
+
+def follow(settings: WorkerSettings, ranks: Ranks) -> Outside:
+    """Of any other rank. It stops when rank 0 does: torchrun passes SIGTERM on to all of them."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    store: Any = Absent("storage")
+    attempt = FollowedAttempt(attempts.Attempt(store, settings.run, settings.attempt), ranks.leave_word)
+    return store, attempt, cast(Any, Absent("services"))
 
 
 def work(bench: Workbench, spec: RunSpec) -> int:
     """Whatever ends the attempt is its last word; nothing that a defect raises is lost."""
     try:
         pipeline.run(bench, spec)
-    except Stopped as reason:
-        log.info("stopped: %s", reason)
-        bench.attempt.finish(attempts.STOPPED, str(reason))
-        return OK
     except Exception as error:
-        log.exception("failed")
-        bench.attempt.finish(attempts.FAILED, describe(error))
-        return FAILED
+        return ended(bench, bench.ranks.cause(error))
     bench.attempt.finish(attempts.SUCCEEDED)
     return OK
+
+
+def ended(bench: Workbench, error: Exception) -> int:
+    if isinstance(error, Stopped):
+        log.info("stopped: %s", error)
+        bench.attempt.finish(attempts.STOPPED, str(error))
+        return OK
+    log.error("failed", exc_info=error)
+    # A rank that was killed is a crash, which another attempt may outlive; only a failure is final.
+    state = attempts.STOPPED if isinstance(error, RankLost) else attempts.FAILED
+    bench.attempt.finish(state, describe(error))
+    return FAILED
 
 
 def describe(error: Exception) -> str:
@@ -91,5 +127,5 @@ def settings_or_exit() -> WorkerSettings:
 
 
 if __name__ == "__main__":
-    configure_logging(as_json=False)
+    configure_logging(as_json=False, label=f"rank {os.environ['RANK']}" if "RANK" in os.environ else "")
     sys.exit(main(settings_or_exit()))

@@ -123,3 +123,15 @@ class LiveAttempt:
                 self.objects.write_status(replace(self._status, heartbeat=time.time()))
             except RetryLater as error:  # a heartbeat missed is no reason to lose the work
                 log.warning("status not written: %s", error)
+
+
+class FollowedAttempt(LiveAttempt):
+    """On a rank that leaves all but its failure to rank 0."""
+
+    def __init__(self, objects: Attempt, leave_word: Callable[[str], None]) -> None:
+        super().__init__(objects)
+        self._leave_word = leave_word
+
+    def finish(self, state: str, error: str = "") -> None:
+        if state == attempts.FAILED:
+            self._leave_word(error)

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from services.storage.published import fetch, publish, unpublish
+from services.storage import published
+from services.storage.published import publish, unpublish
 from services.trainer.attempts import Attempt
 
 KEPT = 2  # the newest may turn out to be the one that a successor cannot read
@@ -40,12 +41,16 @@ def save(attempt: Attempt, stage: str, checkpoint: Checkpoint, work_dir: Path) -
         unpublish(attempt.store, attempt.checkpoint_prefix(stage, step))
 
 
-def load(attempt: Attempt, stage: str, step: int, work_dir: Path) -> Checkpoint:
-    """Reads and verifies a complete checkpoint and sets torch's random state; errors as of `fetch`."""
-    with tempfile.TemporaryDirectory(dir=work_dir) as name:
-        folder = Path(name) / "checkpoint"
-        fetch(attempt.store, attempt.checkpoint_prefix(stage, step), folder)
-        tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
-        state = json.loads((folder / STATE).read_text())
+def fetch(attempt: Attempt, stage: str, step: int, work_dir: Path) -> Path:
+    """The folder of a complete checkpoint, verified; errors as of `published.fetch`."""
+    folder = work_dir / f"{stage}-{step:08d}"
+    published.fetch(attempt.store, attempt.checkpoint_prefix(stage, step), folder)
+    return folder
+
+
+def read(folder: Path, step: int) -> Checkpoint:
+    """Sets torch's random state, too."""
+    tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
+    state = json.loads((folder / STATE).read_text())
     torch.set_rng_state(tensors.pop(RNG)["torch"])
     return Checkpoint(step, tensors, state)

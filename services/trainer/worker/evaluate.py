@@ -1,7 +1,7 @@
 """Evaluation: samples from a policy, their scores and their distance from a reference. Nothing is trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from transformers import AutoConfig
@@ -15,6 +15,7 @@ from services.trainer.worker.context import StageContext
 from services.trainer.worker.encoding import length_limit
 from services.trainer.worker.experience import Rollout, SamplingPlan
 from services.trainer.worker.ledger import Ledger
+from services.trainer.worker.ranks import Ranks
 from services.trainer.worker.roles import load_prompts, reward_role
 from services.trainer.worker.seeds import derived_seed
 
@@ -29,6 +30,12 @@ class Roles:
 
 
 def run(context: StageContext, spec: EvaluateSpec) -> StageOutcome:
+    """Rank 0's alone: services do the work."""
+    alone = replace(context, ranks=Ranks())
+    return context.ranks.first(lambda: evaluate(alone, spec), lambda value: StageOutcome(**value))
+
+
+def evaluate(context: StageContext, spec: EvaluateSpec) -> StageOutcome:
     roles, prompts, num_long = prepare(context, spec)
     ledger = Ledger(context.attempt.objects, context.stage, context.collector.calls, context.collector.items)
     parts = [prompts[start : start + PROMPTS_AT_ONCE] for start in range(0, len(prompts), PROMPTS_AT_ONCE)]
@@ -43,15 +50,13 @@ def run(context: StageContext, spec: EvaluateSpec) -> StageOutcome:
 
 
 def prepare(context: StageContext, spec: EvaluateSpec) -> tuple[Roles, list[Prompt], int]:
-    policy = context.models.resolve(spec.policy_model)
-    folder = context.models.fetch(policy)
+    policy, folder = context.model(spec.policy_model)
     tokenizer, config = load_tokenizer(folder), AutoConfig.from_pretrained(folder, local_files_only=True)
     limit = length_limit(config, tokenizer) - spec.max_new_tokens
     prompts, num_long = load_prompts(context, "evaluate.prompts", spec.prompts, tokenizer, limit)
     reward = None
     if spec.reward_model:
-        version = context.models.resolve(spec.reward_model)
-        reward = reward_role("evaluate.reward_model", version, context.models.fetch(version), tokenizer)
+        reward = reward_role("evaluate.reward_model", *context.model(spec.reward_model), tokenizer)
     reference = context.models.resolve(spec.reference_model) if spec.reference_model else None
     return Roles(policy, reward, reference), prompts, num_long
 

@@ -1,6 +1,8 @@
 """A response on its way from the generator to the learner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,16 @@ class Rollout:
     score_error_reason: str = ""  # in one word: too_long, not_finite or other
     truncated: bool = False  # the score is of a prompt that lost its start to fit the reward model's context
     reference_log_probs: list[float] | None = None  # length R
+
+
+def read_rollouts(values: Sequence[dict[str, Any]]) -> list[Rollout]:
+    """From JSON."""
+    return [Rollout(**value) for value in values]
+
+
+def scored(rollouts: Sequence[Rollout]) -> list[Rollout]:
+    """The usable ones: a missing score is not a zero."""
+    return [rollout for rollout in rollouts if rollout.score is not None]
 
 
 @dataclass(frozen=True)

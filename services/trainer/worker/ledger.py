@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from services.storage.models import Version
 from services.trainer.attempts import Attempt, lineage, read_json
-from services.trainer.worker.experience import Rollout
+from services.trainer.worker.experience import Rollout, read_rollouts, scored
 
 KEPT_STEPS = 32  # older rollouts go; the newest ones are for people to read and for a resume
 
@@ -25,21 +25,18 @@ class Ledger:
     items: dict[str, int] = field(default_factory=dict)
     used: int = 0  # rollouts
 
-    def record(self, step: int, rollouts: Sequence[Rollout], acceptable: Sequence[Version]) -> list[Rollout]:
-        """Persists what step `step` (0-based) is about to use and returns the usable part of it.
+    def record(self, step: int, rollouts: Sequence[Rollout], acceptable: Sequence[Version]) -> None:
+        """Persists what step `step` (0-based) is about to use, and for people to read those whose score failed.
 
-        Raises BadExperience unless every rollout is there once and was made by the bytes of an acceptable version. A
-        rollout whose score failed is kept for people to read, and dropped: a missing score is not a zero.
+        Raises BadExperience unless every rollout is there once and was made by the bytes of an acceptable version.
         """
         check(rollouts, acceptable)
-        usable = [rollout for rollout in rollouts if rollout.score is not None]
-        self.used += len(usable)
+        self.used += len(scored(rollouts))
         counts = {"calls": self.calls, "items": self.items, "used": self.used}
         value = {"step": step, **counts, "rollouts": [asdict(rollout) for rollout in rollouts]}
         self.attempt.store.put(self._key(self.attempt, step), json.dumps(value).encode())
         if step >= KEPT_STEPS:
             self.attempt.store.delete(self._key(self.attempt, step - KEPT_STEPS))
-        return usable
 
     def replay(self, step: int, acceptable: Sequence[Version]) -> list[Rollout] | None:
         """What an ancestor persisted for this step, if it was made by the bytes that are acceptable now."""
@@ -47,7 +44,7 @@ class Ledger:
         for ancestor, _ in lineage(self.attempt.store, self.attempt.run_id, self.attempt.number)[1:]:
             value = read_json(self.attempt.store, self._key(ancestor, step))
             if value and {rollout["digest"] for rollout in value["rollouts"]} <= digests:
-                return [Rollout(**rollout) for rollout in value["rollouts"]]
+                return read_rollouts(value["rollouts"])
         return None
 
     def _key(self, attempt: Attempt, step: int) -> str:

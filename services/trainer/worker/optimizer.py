@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from services.trainer.recipes import Updates
+from services.trainer.worker.sharding import collected, placed, whole
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 
@@ -48,7 +49,9 @@ class Optimizer(Generic[ModelT]):
         Raises RuntimeError when the norm is not finite: a failed run is worth more than a model full of NaN.
         """
         parameters = self.parameters.values()
-        norm = nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm, error_if_nonfinite=True)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        norm = whole(nn.utils.get_total_norm(gradients, error_if_nonfinite=True))
+        nn.utils.clip_grads_with_norm_(parameters, self.settings.max_grad_norm, norm)
         for group in self.adamw.param_groups:
             group["lr"] = self.learning_rate
         self.adamw.step()
@@ -57,10 +60,13 @@ class Optimizer(Generic[ModelT]):
         return float(norm)
 
     def tensors(self) -> dict[str, Tensor]:
-        """`model.<parameter>`, `adamw.<parameter>.<state>` and `taken`. Buffers follow from the model's config."""
-        model = {f"model.{name}": parameter.detach() for name, parameter in self.parameters.items()}
+        """`model.<parameter>`, `adamw.<parameter>.<state>` and `taken`. Buffers follow from the model's config.
+
+        Whatever the number of ranks: whole tensors, on rank 0.
+        """
+        model = {f"model.{name}": collected(parameter.detach()) for name, parameter in self.parameters.items()}
         adamw = {
-            f"adamw.{name}.{key}": value
+            f"adamw.{name}.{key}": collected(value)
             for name, parameter in self.parameters.items()
             for key, value in self.adamw.state.get(parameter, {}).items()
         }
@@ -71,9 +77,11 @@ class Optimizer(Generic[ModelT]):
         self.taken = int(tensors["taken"])
         with torch.no_grad():
             for name, parameter in self.parameters.items():
-                parameter.copy_(tensors[f"model.{name}"])
-        for key in tensors.keys() - {"taken"}:
+                parameter.copy_(placed(tensors[f"model.{name}"], parameter))
+        for key, tensor in sorted(tensors.items()):
             kind, _, rest = key.partition(".")
             if kind == "adamw":
                 name, _, state = rest.rpartition(".")
-                self.adamw.state[self.parameters[name]][state] = tensors[key]
+                parameter = self.parameters[name]
+                # A count of steps is one number, which is not sharded.
+                self.adamw.state[parameter][state] = placed(tensor, parameter) if tensor.ndim else tensor

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,8 +34,7 @@ def run(bench: Workbench, spec: RunSpec) -> dict[str, StageOutcome]:
     """
     if spec.deterministic:
         torch.use_deterministic_algorithms(True)
-    objects = bench.attempt.objects
-    outcomes = finished_before(objects.store, objects.run_id, objects.base(), [name for name, _ in spec.stages()])
+    outcomes = bench.ranks.first(partial(_finished, bench, spec), _read_outcomes)
     for name, stage in spec.stages():
         if name not in outcomes:
             log.info("stage %s begins", name)
@@ -42,11 +42,24 @@ def run(bench: Workbench, spec: RunSpec) -> dict[str, StageOutcome]:
             context = _context(bench, spec, name)
             context.check()
             outcomes[name] = RUNNERS[kind_of(stage)](context, resolved(stage, outcomes))
-            context.check()
-            bench.attempt.flush()
-            objects.write_outcome(outcomes[name])
+            bench.ranks.first(partial(_record, bench, outcomes[name]))
             log.info("stage %s is finished: %s", name, outcomes[name])
     return outcomes
+
+
+def _finished(bench: Workbench, spec: RunSpec) -> dict[str, StageOutcome]:
+    objects = bench.attempt.objects
+    return finished_before(objects.store, objects.run_id, objects.base(), [name for name, _ in spec.stages()])
+
+
+def _read_outcomes(value: dict[str, Any]) -> dict[str, StageOutcome]:
+    return {name: StageOutcome(**outcome) for name, outcome in value.items()}
+
+
+def _record(bench: Workbench, outcome: StageOutcome) -> None:
+    bench.attempt.check()
+    bench.attempt.flush()
+    bench.attempt.objects.write_outcome(outcome)
 
 
 def resolved(stage: StageSpec, outcomes: Mapping[str, StageOutcome]) -> StageSpec:

@@ -1,6 +1,6 @@
 """Reward modelling: Bradley-Terry on comparisons, then an offset such that demonstrations score 0 on average."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,17 +11,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.data.records import Comparison, Demonstration, Prompt
 from services.language_model.loading import load_tokenizer, new_reward
-from services.language_model.scoring import encode_for_reward, is_encoder, raw_scores
+from services.language_model.scoring import called_modules, encode_for_reward, is_encoder, raw_scores
 from services.language_model.tokens import prepare_tokenizer
 from services.trainer.attempts import StageOutcome
 from services.trainer.recipes import RewardModelSpec
-from services.trainer.worker.batches import epoch_order, micro_batches, plan
+from services.trainer.worker.batches import epoch_order, plan
 from services.trainer.worker.comparisons import AnswerGroup, connected, flatten, group_by_prompt
 from services.trainer.worker.context import StageContext
 from services.trainer.worker.encoding import as_messages, length_limit, pad_id, require_rows
 from services.trainer.worker.losses.bradley_terry import bradley_terry_loss
 from services.trainer.worker.optimizer import Optimizer
-from services.trainer.worker.supervised import Losses, minimise
+from services.trainer.worker.ranks import ALONE, Ranks
+from services.trainer.worker.supervised import Objective, minimise
 
 HELD_OUT_SHARE = 0.05  # of the prompts, for the accuracy that is reported
 MAX_HELD_OUT = 256  # prompts
@@ -36,7 +37,8 @@ RewardGroup = AnswerGroup[Ids]
 
 def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
     settings = spec.optimization
-    tokenizer, model = load_start(context.models.fetch(context.models.resolve(spec.base_model)), context.seed)
+    _, folder = context.model(spec.base_model)
+    tokenizer, model = load_start(folder, context.seed)
     limit = length_limit(model.config, tokenizer, settings.max_length)
     rows = context.records("reward_model.dataset", spec.dataset, Comparison)
     comparisons = group_by_prompt(rows, partial(encode, tokenizer), limit)
@@ -44,11 +46,11 @@ def run(context: StageContext, spec: RewardModelSpec) -> StageOutcome:
     held_out, groups = split(comparisons.groups, context.seed)
     groups = [part for group in groups for part in connected(group)]
     batches = plan([len(g.pairs) for g in groups], settings.batch_size, settings.epochs, context.seed)
-    losses = batch_losses(model, groups, pad_id(tokenizer), settings.micro_batch_size)
-    metrics = minimise(context, Optimizer(model, settings, len(batches)), batches, losses)
+    optimizer = Optimizer(context.ranks.shard(model, *called_modules(model)), settings, len(batches))
+    metrics = minimise(context, optimizer, batches, RewardObjective(model, groups, pad_id(tokenizer)))
     model.config.reward_offset = offset(context, spec, model, tokenizer, rows, limit)
     metrics |= {
-        "held_out_accuracy": accuracy(model, held_out, pad_id(tokenizer)),
+        "held_out_accuracy": accuracy(model, held_out, pad_id(tokenizer), context.ranks),
         "held_out_pairs": sum(len(group.pairs) for group in held_out),
         "reward_offset": model.config.reward_offset,
         "left_out_long": comparisons.num_long,
@@ -92,39 +94,31 @@ class PairScores(NamedTuple):
 def pair_scores(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> PairScores:
     """Of all pairs; every distinct sequence goes through the model once."""
     sequences, pairs = flatten(groups)
-    scores_B = raw_scores(model, sequences, pad_id)
+    scores_B = raw_scores(model, sequences, pad_id).cpu()
     return PairScores(scores_B[pairs.chosen_N], scores_B[pairs.rejected_N], pairs.weights_N, pairs.margins_N)
 
 
-def batch_losses(model: PreTrainedModel, groups: list[RewardGroup], pad_id: int, micro_batch_size: int) -> Losses:
-    lengths, sizes = [group.length for group in groups], [len(group.places) for group in groups]
+class RewardObjective(Objective):
+    def __init__(self, model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> None:
+        self.model, self.groups, self.pad_id = model, groups, pad_id
+        self.lengths, self.sizes = [group.length for group in groups], [len(group.places) for group in groups]
+        self.weights = [group.weight for group in groups]
 
-    def losses(batch: list[int]) -> Iterator[tuple[Tensor, dict[str, float]]]:
-        total_weight = sum(groups[index].weight for index in batch)
-        for micro in micro_batches(batch, lengths, sizes, micro_batch_size):
-            scored = pair_scores(model, [groups[index] for index in micro], pad_id)
-            loss = bradley_terry_loss(*scored, total_weight)
-            lead = (scored.weights_N * (scored.chosen_N - scored.rejected_N)).sum()
-            yield (
-                loss,
-                {
-                    "loss": loss.item(),
-                    "accuracy": scored.right.item() / total_weight,
-                    "margin": lead.item() / total_weight,
-                },
-            )
-
-    return losses
+    def loss(self, micro: Sequence[int], total: float) -> tuple[Tensor, dict[str, float]]:
+        scored = pair_scores(self.model, [self.groups[index] for index in micro], self.pad_id)
+        loss = bradley_terry_loss(*scored, total)
+        lead = (scored.weights_N * (scored.chosen_N - scored.rejected_N)).sum()
+        return loss, {"loss": loss.item(), "accuracy": scored.right.item() / total, "margin": lead.item() / total}
 
 
 @torch.no_grad()
-def accuracy(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int) -> float:
+def accuracy(model: PreTrainedModel, groups: Sequence[RewardGroup], pad_id: int, ranks: Ranks = ALONE) -> float:
     """Share of pairs in the right order, by weight; 0 without any pair, which `held_out_pairs` tells apart."""
     right, total = 0.0, sum(group.weight for group in groups)
     sizes, lengths = [len(group.places) for group in groups], [group.length for group in groups]
-    for micro in micro_batches(range(len(groups)), lengths, sizes, SCORED_AT_ONCE) if groups else []:
-        right += pair_scores(model, [groups[index] for index in micro], pad_id).right.item()
-    return right / total if total else 0.0
+    for micro, weight in ranks.micro_batches(range(len(groups)), lengths, sizes, SCORED_AT_ONCE) if groups else []:
+        right += weight * pair_scores(model, [groups[index] for index in micro], pad_id).right.item()
+    return ranks.sums({"right": right})["right"] / total if total else 0.0
 
 
 def offset(
@@ -145,13 +139,14 @@ def offset(
     encoded = [encode(tokenizer, *answers[index]) for index in picked]
     sequences = [ids for ids in encoded if len(ids) <= limit]
     require_rows(sequences, "reward_model.demonstrations", len(encoded), limit)
-    return mean_score(model, sequences, pad_id(tokenizer))
+    return mean_score(model, sequences, pad_id(tokenizer), context.ranks)
 
 
 @torch.no_grad()
-def mean_score(model: PreTrainedModel, sequences: Sequence[Ids], pad_id: int) -> float:
+def mean_score(model: PreTrainedModel, sequences: Sequence[Ids], pad_id: int, ranks: Ranks = ALONE) -> float:
     lengths, ones = [len(ids) for ids in sequences], [1] * len(sequences)
     total = 0.0
-    for micro in micro_batches(range(len(sequences)), lengths, ones, SCORED_AT_ONCE):
-        total += raw_scores(model, [sequences[index] for index in micro], pad_id).double().sum().item()
-    return total / len(sequences)
+    for micro, weight in ranks.micro_batches(range(len(sequences)), lengths, ones, SCORED_AT_ONCE):
+        scores_B = raw_scores(model, [sequences[index] for index in micro], pad_id)
+        total += weight * scores_B.double().sum().item()
+    return ranks.sums({"score": total})["score"] / len(sequences)

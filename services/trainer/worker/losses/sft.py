@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-def sft_loss(logprobs_BR: Tensor, mask_BR: Tensor, num_tokens: int) -> Tensor:
+def sft_loss(logprobs_BR: Tensor, mask_BR: Tensor, num_tokens: float) -> Tensor:
     """Negative log-likelihood per token, in nats.
 
     `num_tokens` counts the response tokens of the whole batch, so that losses of its micro-batches add up to its mean.

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from services.language_model.log_probs import response_log_probs
+from services.language_model.log_probs import Ids, response_log_probs
 from services.trainer.recipes import PpoSpec
-from services.trainer.worker.batches import epoch_order, micro_batches
+from services.trainer.worker.batches import epoch_order
 from services.trainer.worker.experience import Rollout
 from services.trainer.worker.losses.ppo import log_ratio, policy_terms, value_loss_sum
 from services.trainer.worker.optimizer import Optimizer
 from services.trainer.worker.ppo.batch import Batch, Targets, pad_floats, require_complete
 from services.trainer.worker.ppo.targets import FIRST_STEP_TOLERANCE
 from services.trainer.worker.ppo.value_model import ValueModel
+from services.trainer.worker.ranks import ALONE, Ranks
 
 MEASURED_AT_ONCE = 64  # sequences per forward without gradients
 
@@ -25,9 +26,16 @@ class Learner:
     """Owns policy and value model; each has an optimiser, a learning rate and a gradient norm of its own."""
 
     def __init__(
-        self, policy: Optimizer[PreTrainedModel], value: Optimizer[ValueModel], spec: PpoSpec, pad_id: int, seed: int
+        self,
+        policy: Optimizer[PreTrainedModel],
+        value: Optimizer[ValueModel],
+        spec: PpoSpec,
+        pad_id: int,
+        seed: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.policy, self.value, self.spec, self.pad_id, self.seed = policy, value, spec, pad_id, seed
+        self.ranks = ranks
 
     @staticmethod
     def total_updates(spec: PpoSpec) -> int:
@@ -35,23 +43,21 @@ class Learner:
 
     @torch.no_grad()
     def measure(self, rollouts: Sequence[Rollout]) -> Batch:
-        """Log-probs, entropy and values of every token under the weights before the update."""
+        """Log-probs, entropy and values of every token under the weights before the update.
+
+        Each rank measures its share and has the whole batch afterwards, so what follows is the same on all.
+        """
         require_complete(rollouts)
         prompts, responses = [r.prompt_ids for r in rollouts], [r.response_ids for r in rollouts]
         behaviour_BR = pad_floats([r.log_probs for r in rollouts])
-        logprobs_BR, entropy_BR, values_BR = (torch.zeros_like(behaviour_BR) for _ in range(3))
+        measured_3BR = torch.zeros(3, *behaviour_BR.shape)
         lengths_B = torch.tensor([len(response) for response in responses])
         mask_BR = torch.arange(behaviour_BR.shape[1]) < lengths_B[:, None]
         lengths, ones = [len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], [1] * len(rollouts)
-        for rows in micro_batches(range(len(rollouts)), lengths, ones, MEASURED_AT_ONCE):
-            some_prompts, some_responses = [prompts[i] for i in rows], [responses[i] for i in rows]
-            found = response_log_probs(
-                self.policy.model, some_prompts, some_responses, self.spec.temperature, self.pad_id, entropy=True
-            )
-            assert found.entropy_BR is not None
-            width = found.mask_BR.shape[1]
-            logprobs_BR[rows, :width], entropy_BR[rows, :width] = found.logprobs_BR, found.entropy_BR
-            values_BR[rows, :width] = self.value.model(some_prompts, some_responses, self.pad_id)
+        for rows, weight in self.ranks.micro_batches(range(len(rollouts)), lengths, ones, MEASURED_AT_ONCE):
+            found_3BR = self._measure([prompts[i] for i in rows], [responses[i] for i in rows])
+            measured_3BR[:, rows, : found_3BR.shape[2]] += weight * found_3BR
+        logprobs_BR, entropy_BR, values_BR = self.ranks.merge(measured_3BR)
         return Batch(
             prompts,
             responses,
@@ -64,6 +70,15 @@ class Learner:
             torch.tensor([r.score for r in rollouts]),
             torch.tensor([r.ended for r in rollouts]),
         )
+
+    def _measure(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Tensor:
+        """Log-probs, entropy and values, stacked."""
+        found = response_log_probs(
+            self.policy.model, prompts, responses, self.spec.temperature, self.pad_id, entropy=True
+        )
+        assert found.entropy_BR is not None
+        values_BR = self.value.model(prompts, responses, self.pad_id)
+        return torch.stack([found.logprobs_BR.cpu(), found.entropy_BR.cpu(), values_BR])
 
     def update(self, batch: Batch, targets: Targets, step: int) -> dict[str, float]:
         """`inner_epochs` passes over the batch in `minibatches` optimiser steps each; metrics are means over those."""
@@ -80,22 +95,24 @@ class Learner:
     def _minibatch(self, batch: Batch, targets: Targets, rows: list[int]) -> dict[str, float]:
         """One step of both optimisers; the loss is a mean over all trainable tokens of the minibatch."""
         num_tokens = int(batch.mask_BR[rows].sum())
-        metrics: dict[str, float] = defaultdict(float)
+        sums: dict[str, float] = defaultdict(float)
         size = self.spec.optimization.micro_batch_size
-        for micro in micro_batches(rows, batch.lengths, [1] * len(batch.prompts), size):
-            for name, total in self._backward(batch, targets, micro, num_tokens).items():
-                metrics[name] += total.item() / num_tokens
+        for micro, weight in self.ranks.micro_batches(rows, batch.lengths, [1] * len(batch.prompts), size):
+            for name, total in self._backward(batch, targets, micro, num_tokens, weight).items():
+                sums[name] += weight * total.item() / num_tokens
+        metrics = self.ranks.sums(sums)
         metrics["learning_rate"] = self.policy.learning_rate
         metrics["grad_norm"] = self.policy.step()
         metrics["value_grad_norm"] = self.value.step()
         return metrics
 
-    def _backward(self, batch: Batch, targets: Targets, rows: list[int], num_tokens: int) -> dict[str, Tensor]:
+    def _backward(
+        self, batch: Batch, targets: Targets, rows: list[int], num_tokens: int, weight: int = 1
+    ) -> dict[str, Tensor]:
         """Gradients of one forward of each model; returns sums over tokens."""
         prompts, responses = [batch.prompts[i] for i in rows], [batch.responses[i] for i in rows]
-        logprobs_BR, mask_BR, _ = response_log_probs(
-            self.policy.model, prompts, responses, self.spec.temperature, self.pad_id
-        )
+        found = response_log_probs(self.policy.model, prompts, responses, self.spec.temperature, self.pad_id)
+        logprobs_BR, mask_BR = found.logprobs_BR.cpu(), found.mask_BR.cpu()
         width = mask_BR.shape[1]
 
         def cut(tensor_BR: Tensor) -> Tensor:
@@ -112,7 +129,7 @@ class Learner:
         value_sum = value_loss_sum(
             values_BR, cut(batch.values_BR), cut(targets.returns_BR), mask_BR, self.spec.value_clip_range
         )
-        ((terms.loss + self.spec.value_coefficient * value_sum) / num_tokens).backward()
+        (weight * (terms.loss + self.spec.value_coefficient * value_sum) / num_tokens).backward()
         return {
             "policy_loss": terms.loss,
             "value_loss": value_sum,

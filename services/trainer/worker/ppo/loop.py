@@ -1,11 +1,13 @@
 """PPO, step by step: collect → advantages → update → report → checkpoint → publish."""
 
+from functools import partial
+
 from services.trainer.attempts import StageOutcome
 from services.trainer.recipes import PpoSpec
 from services.trainer.worker.batches import stream
 from services.trainer.worker.collector import collect
 from services.trainer.worker.context import StageContext
-from services.trainer.worker.experience import Rollout, SamplingPlan
+from services.trainer.worker.experience import Rollout, SamplingPlan, read_rollouts, scored
 from services.trainer.worker.ppo.batch import enough, require_enough
 from services.trainer.worker.ppo.metrics import describe
 from services.trainer.worker.ppo.preparation import Ppo, prepare
@@ -17,8 +19,8 @@ def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
     ppo, metrics = prepare(context, spec), {}
     for step in range(ppo.step, spec.steps):
         context.check()
-        rollouts = experience(context, spec, ppo, step)
-        usable = ppo.ledger.record(step, rollouts, ppo.publisher.acceptable)
+        rollouts = context.ranks.first(partial(experience, context, spec, ppo, step), read_rollouts)
+        usable = scored(rollouts)
         require_enough(usable, rollouts)
         with context.stopwatch.part("advantage"):
             batch = ppo.learner.measure(usable)
@@ -44,13 +46,18 @@ def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
 
 
 def experience(context: StageContext, spec: PpoSpec, ppo: Ppo, step: int) -> list[Rollout]:
-    """The rollouts of a step: those an earlier attempt persisted where the weights are the same, else new ones.
+    """The rollouts of a step, persisted: those of an earlier attempt where the weights are the same, else new ones.
 
     New ones, too, where too many scores had failed: the attempt died of it, and its successor would for ever.
     """
-    found = ppo.ledger.replay(step, ppo.publisher.acceptable)
-    if found and enough(found):
-        return found
+    rollouts = ppo.ledger.replay(step, ppo.publisher.acceptable)
+    if not rollouts or not enough(rollouts):
+        rollouts = new_experience(context, spec, ppo, step)
+    ppo.ledger.record(step, rollouts, ppo.publisher.acceptable)
+    return rollouts
+
+
+def new_experience(context: StageContext, spec: PpoSpec, ppo: Ppo, step: int) -> list[Rollout]:
     indexes = stream(len(ppo.prompts), spec.prompts_per_step, step, context.seed)
     plan = SamplingPlan(
         samples_per_prompt=spec.samples_per_prompt,

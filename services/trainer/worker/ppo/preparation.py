@@ -50,20 +50,20 @@ class Ppo:
 
 
 def prepare(context: StageContext, spec: PpoSpec) -> Ppo:
-    start = context.models.resolve(spec.policy_model)
-    reward_version = context.models.resolve(spec.reward_model)
-    folder, reward_folder = context.models.fetch(start), context.models.fetch(reward_version)
+    start, folder = context.model(spec.policy_model)
+    reward_version, reward_folder = context.model(spec.reward_model)
     tokenizer, policy = load_tokenizer(folder), load_causal(folder)
     limit = length_limit(policy.config, tokenizer) - spec.max_new_tokens
     prompts, num_long = load_prompts(context, "ppo.prompts", spec.prompts, tokenizer, limit)
     value_model = load_value_model(reward_folder, folder, tokenizer, context.seed)
     updates = Learner.total_updates(spec)
     learner = Learner(
-        Optimizer(policy, spec.optimization, updates),
-        Optimizer(value_model, spec.optimization, updates, spec.value_learning_rate),
+        Optimizer(context.ranks.shard(policy), spec.optimization, updates),
+        Optimizer(context.ranks.shard(value_model), spec.optimization, updates, spec.value_learning_rate),
         spec,
         pad_id(tokenizer),
         context.seed,
+        context.ranks,
     )
     ppo = Ppo(
         tokenizer,

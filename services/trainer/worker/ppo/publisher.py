@@ -40,5 +40,5 @@ class WeightPublisher:
         older = [known for known in self.acceptable if known.model == version.model]
         self.acceptable = [version, *older][: self.max_staleness + 1]
         keep = {known.version for known in self.acceptable}
-        self.context.models.prune(self.name, keep, KEPT_VERSIONS, GRACE_SECONDS)
+        self.context.ranks.first(lambda: self.context.models.prune(self.name, keep, KEPT_VERSIONS, GRACE_SECONDS))
         return version

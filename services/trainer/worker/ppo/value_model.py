@@ -21,12 +21,12 @@ class ValueModel(nn.Module):
         self.body, self.offset = body, offset
 
     def forward(self, prompts: Sequence[Ids], responses: Sequence[Ids], pad_id: int) -> Tensor:
-        """values_BR, float32, right-padded with whatever stands there: column r is the value before token r."""
+        """values_BR (float32, on the CPU), padded with whatever stands there: column r is the value before token r."""
         sequences = [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)]
         ids_BT, _ = pad_right(sequences, pad_id)
         before_B = torch.tensor([len(prompt) - 1 for prompt in prompts])
         positions_BR = before_B[:, None] + torch.arange(max(map(len, responses)))
-        values_BT = token_scores(self.body, ids_BT)
+        values_BT = token_scores(self.body, ids_BT.to(self.body.device)).cpu()
         return values_BT.gather(1, positions_BR.clamp(max=ids_BT.shape[1] - 1)) - self.offset
 
 

@@ -22,12 +22,16 @@ def checkpoint(step: int) -> Checkpoint:
     return Checkpoint(step, tensors, {"kl_coefficient": 0.05, "step": step})
 
 
+def load(attempt: Attempt, step: int, work_dir: Path) -> Checkpoint:
+    return checkpoints.read(checkpoints.fetch(attempt, STAGE, step, work_dir), step)
+
+
 def test_what_was_saved_comes_back_with_torchs_random_state(attempt: Attempt, tmp_path: Path) -> None:
     torch.manual_seed(5)
     checkpoints.save(attempt, STAGE, checkpoint(10), tmp_path)
     expected = torch.rand(4)
     torch.manual_seed(99)
-    found = checkpoints.load(attempt, STAGE, 10, tmp_path)
+    found = load(attempt, 10, tmp_path)
     assert torch.equal(torch.rand(4), expected)
     assert found.step == 10
     assert found.state == {"kl_coefficient": 0.05, "step": 10}
@@ -53,7 +57,7 @@ def test_a_writer_that_dies_at_any_object_leaves_no_checkpoint(attempt: Attempt,
         checkpoints.save(dying, STAGE, checkpoint(2), tmp_path)
     assert attempt.checkpoint_steps(STAGE) == [1]
     with pytest.raises(NotFound):
-        checkpoints.load(attempt, STAGE, 2, tmp_path)
+        load(attempt, 2, tmp_path)
 
 
 def test_a_changed_byte_is_noticed(attempt: Attempt, tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_a_changed_byte_is_noticed(attempt: Attempt, tmp_path: Path) -> None:
     data[-1] ^= 1
     attempt.store.put(key, bytes(data))
     with pytest.raises(DataLoss, match="policy"):
-        checkpoints.load(attempt, STAGE, 1, tmp_path)
+        load(attempt, 1, tmp_path)
 
 
 class Died(Exception):

@@ -5,7 +5,7 @@ from services.language_model.loading import load_causal
 from services.language_model.log_probs import response_log_probs
 from services.trainer.recipes import DpoSpec, Optimization
 from services.trainer.worker.comparisons import AnswerGroup
-from services.trainer.worker.dpo import answer_log_probs, batch_losses, reference_log_probs
+from services.trainer.worker.dpo import DpoObjective, answer_log_probs, reference_log_probs
 from services.trainer.worker.encoding import Example
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons
@@ -43,7 +43,7 @@ def test_the_reference_is_the_policy_before_training() -> None:
         for place, answer in enumerate(GROUPS[index].answers):
             alone = answer_log_probs(model, [answer], 0)
             assert reference[index][place].item() == pytest.approx(alone.item(), abs=1e-4)
-    terms = list(batch_losses(model, GROUPS, reference, 0.1, 0, micro_batch_size=16)(list(range(70))))
+    terms = list(DpoObjective(model, GROUPS, reference, 0.1, 0).losses(range(70), micro_batch_size=16))
     assert sum(metrics["loss"] for _, metrics in terms) == pytest.approx(0.6931, abs=1e-4)
     assert sum(metrics["margin"] for _, metrics in terms) == pytest.approx(0, abs=1e-4)
     assert len(terms) > 4
@@ -53,7 +53,7 @@ def test_an_answer_shared_by_pairs_counts_in_each_as_if_it_stood_alone() -> None
     """One forward per distinct answer gives the loss of the plain way: every pair by itself."""
     model = small_world.policy()
     reference = [torch.linspace(-9, -5, len(g.places)) for g in GROUPS]
-    (metrics,) = [m for _, m in batch_losses(model, GROUPS[:1], reference, 0.5, 0, 0)([0])]
+    (metrics,) = [m for _, m in DpoObjective(model, GROUPS[:1], reference, 0.5, 0).losses([0], 0)]
     answers = GROUPS[0].answers
     plain = []
     for pair in GROUPS[0].pairs:
@@ -74,7 +74,7 @@ def test_weight_and_margin_of_a_pair_are_in_the_loss() -> None:
     losses = []
     for group in (weighted, repeated):
         model = small_world.policy()
-        (found,) = batch_losses(model, [group], reference, 0.5, 0, 0)([0])
+        (found,) = DpoObjective(model, [group], reference, 0.5, 0).losses([0], 0)
         losses.append(found)
     assert losses[0][1] == pytest.approx(losses[1][1], abs=1e-5)
     model, answers = small_world.policy(), weighted.answers
@@ -91,7 +91,7 @@ def test_micro_batches_change_the_memory_and_not_the_gradient() -> None:
     for size in (0, 8):
         model = small_world.policy()
         reference = [torch.zeros(len(g.places)) for g in GROUPS]
-        for loss, _ in batch_losses(model, GROUPS, reference, 0.5, 0, size)(list(range(20))):
+        for loss, _ in DpoObjective(model, GROUPS, reference, 0.5, 0).losses(range(20), size):
             loss.backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-5)

@@ -8,7 +8,7 @@ from services.storage.models import Version
 from services.trainer import attempts
 from services.trainer.attempts import Attempt, Base
 from services.trainer.worker import ledger as module
-from services.trainer.worker.experience import Rollout
+from services.trainer.worker.experience import Rollout, scored
 from services.trainer.worker.ledger import BadExperience, Ledger
 
 
@@ -65,8 +65,9 @@ def test_an_attempt_does_not_replay_itself(first: Attempt) -> None:
 
 def test_a_rollout_without_a_score_is_kept_to_read_and_not_used(first: Attempt) -> None:
     ledger = Ledger(first, "ppo")
-    used = ledger.record(0, [rollout(0), rollout(1, score=None), rollout(2)], [version("d3")])
-    assert [r.place for r in used] == [0, 2]
+    rollouts = [rollout(0), rollout(1, score=None), rollout(2)]
+    ledger.record(0, rollouts, [version("d3")])
+    assert [r.place for r in scored(rollouts)] == [0, 2]
     assert ledger.used == 2
     stored = attempts.read_json(first.store, f"{first.prefix}rollouts/ppo/00000000.json")
     assert [r["score_error"] for r in stored["rollouts"]] == ["", "too long", ""]

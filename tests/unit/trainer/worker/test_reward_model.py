@@ -10,7 +10,7 @@ from services.language_model.scoring import encode_for_reward, raw_scores
 from services.trainer.recipes import Optimization, RewardModelSpec
 from services.trainer.worker.comparisons import Comparisons, connected, group_by_prompt
 from services.trainer.worker.encoding import as_messages
-from services.trainer.worker.reward_model import Ids, accuracy, batch_losses, encode, load_start, pair_scores, split
+from services.trainer.worker.reward_model import Ids, RewardObjective, accuracy, encode, load_start, pair_scores, split
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons, demonstrations, questions
 
@@ -97,7 +97,7 @@ def test_weight_and_margin_of_a_comparison_reach_the_loss(world: SmallWorld) -> 
         Comparison(prompt, "w4", "w2", weight=0.5),
     ]
     groups = [part for group in grouped(tokenizer, rows, 64).groups for part in connected(group)]
-    (metrics,) = [found for _, found in batch_losses(model, groups, 0, 0)(list(range(len(groups))))]
+    (metrics,) = [found for _, found in RewardObjective(model, groups, 0).losses(range(len(groups)), 0)]
     score = {w: raw_scores(model, [encode(tokenizer, prompt, w)], 0).item() for w in ("w2", "w3", "w4", "w5")}
     leads = [score["w2"] - score["w3"] - 1.5, score["w4"] - score["w5"], score["w4"] - score["w2"]]
     each = [-torch.nn.functional.logsigmoid(torch.tensor(lead)).item() for lead in leads]

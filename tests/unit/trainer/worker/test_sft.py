@@ -9,7 +9,7 @@ from services.language_model.sampling import SamplingParams
 from services.runtime.errors import InvalidInput
 from services.trainer.recipes import Optimization, SftSpec
 from services.trainer.worker.encoding import Example
-from services.trainer.worker.sft import batch_losses
+from services.trainer.worker.sft import SftObjective
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, demonstrations, questions
 
@@ -34,7 +34,7 @@ def test_the_loss_covers_the_response_and_its_end_alone() -> None:
     """Gradients of the unembedding reach exactly the positions whose next token is a response token."""
     model = small_world.policy()
     example = Example([3, 5, 6, 4], [7, 8, 2])
-    (loss, metrics), *_ = batch_losses(model, [example], pad_id=0, micro_batch_size=0)([0])
+    (loss, metrics), *_ = SftObjective(model, [example], pad_id=0).losses([0], micro_batch_size=0)
     logits_TV = model(torch.tensor([[3, 5, 6, 4, 7, 8, 2]])).logits[0]
     logprobs_TV = logits_TV.log_softmax(-1)
     expected = -(logprobs_TV[3, 7] + logprobs_TV[4, 8] + logprobs_TV[5, 2]) / 3
@@ -47,7 +47,7 @@ def test_micro_batches_change_the_memory_and_not_the_gradient() -> None:
     gradients = []
     for size in (0, 2):
         model = small_world.policy()
-        for loss, _ in batch_losses(model, examples, 0, size)(list(range(6))):
+        for loss, _ in SftObjective(model, examples, 0).losses(range(6), size):
             loss.backward()
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)

@@ -23,7 +23,7 @@ def weights(world: SmallWorld, monkeypatch: pytest.MonkeyPatch) -> WeightPublish
     """Of a run whose versions are a file each: 500 real models would take a while."""
     written = iter(range(10_000))
 
-    def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    def save(model: Any, tokenizer: Any, folder: Path, weights: None) -> None:
         (folder / "model.safetensors").write_bytes(next(written).to_bytes(BYTES))
 
     monkeypatch.setattr(context, "save", save)
