@@ -11,6 +11,7 @@ from services.trainer import attempts, logs
 from services.trainer.attempts import Status
 from services.trainer.launchers.launcher import (
     Assignment,
+    Elsewhere,
     Exit,
     Launcher,
     LaunchRefused,
@@ -201,14 +202,15 @@ class Supervisor:
     async def _pause(self, run: Run) -> None:
         async with run.lock:
             if run.record.launch and not run.record.state.ended:
-                await asyncio.to_thread(self._launcher.stop, run.record.launch, self._limits.stop_seconds)
+                await asyncio.to_thread(self._worker(run).stop, self._limits.stop_seconds)
                 await self._settle(run, Exit("was stopped together with the services", Verdict.DISRUPTED))
 
     def _worker(self, run: Run) -> WatchedWorker:
         launch, key = run.record.launch, (run.record.id, run.record.attempt)
         assert launch is not None, "a worker is recorded"
         if key not in self._workers:
-            self._workers[key] = WatchedWorker(self._runs.store, self._launcher, self._assignment(run), launch)
+            launcher = self._launcher if launch["launcher"] in self._launcher.kinds else Elsewhere()
+            self._workers[key] = WatchedWorker(self._runs.store, launcher, self._assignment(run), launch)
         return self._workers[key]
 
     async def _bury(self, run: Run) -> None:

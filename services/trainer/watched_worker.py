@@ -56,12 +56,15 @@ class WatchedWorker:
     async def stopped(self, grace_seconds: float) -> bool:
         """Stops it in the background, since that may take as long as a step; True once it is gone."""
         if self._stop is None:
-            self._stop = asyncio.create_task(asyncio.to_thread(self.launcher.stop, self.launch, grace_seconds))
+            self._stop = asyncio.create_task(asyncio.to_thread(self.stop, grace_seconds))
         if not self._stop.done():
             return False
         stop, self._stop = self._stop, None
         stop.result()  # what went wrong is raised, and tried again
         return True
+
+    def stop(self, grace_seconds: float) -> None:
+        self.launcher.stop(self.launch, grace_seconds)
 
     async def bury(self) -> None:
         """It is gone; what it printed stays."""

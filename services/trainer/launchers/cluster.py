@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 class ClusterLauncher:
     """Reads Jobs and pods from mirrors, so that looking at a worker costs the API server nothing."""
 
+    kinds = frozenset({"job", "indexed_job"})
+
     def __init__(self, api: ApiClient, template: JobTemplate) -> None:
         settings = template.settings
         self._template = template
@@ -70,8 +72,6 @@ class ClusterLauncher:
         raise LaunchRefused(words) from error
 
     def poll(self, launch: Launch, ran: bool) -> Sight:
-        if "name" not in launch:
-            return Exit("was started by a launcher that this trainer does not use any more")
         if problem := self._jobs.problem or self._pods.problem:
             return Running(problem) if ran else Waiting(problem)
         pods = self._pods.having(launch["labels"])
@@ -106,8 +106,6 @@ class ClusterLauncher:
 
     def stop(self, launch: Launch, grace_seconds: float) -> None:
         """The pods' own grace is in their Job: the trainer has no right to touch pods, and a silent one gets it too."""
-        if "name" not in launch:
-            return
         self._delete(launch)
         deadline = time.monotonic() + self._template.grace_seconds + LOST_NODE_SECONDS
         while self._living(launch) and time.monotonic() < deadline:
@@ -127,8 +125,6 @@ class ClusterLauncher:
 
     def read_log(self, launch: Launch, offset: int, limit: int) -> bytes:
         """Of the first pod, whose processes are the first ones: rank 0 talks."""
-        if "name" not in launch:
-            return b""
         if launch["name"] not in self._logs and (pod := self._talking(launch)):
             self._logs[launch["name"]] = self._follow(pod.metadata.name, offset)
         printed = self._logs.get(launch["name"])
@@ -154,8 +150,6 @@ class ClusterLauncher:
     def clear(self, launch: Launch) -> None:
         """A Job that has ended stays for people to look at, until its time to live is over; one that could still go
         on, after a queue suspended it, does not."""
-        if "name" not in launch:
-            return
         if printed := self._logs.pop(launch["name"], None):
             printed.close()
         self._told.clear()

@@ -59,6 +59,8 @@ class LaunchRefused(ServiceError):
 class Launcher(Protocol):
     """Methods may block; they are called from threads."""
 
+    kinds: frozenset[str]  # of the `launcher` in the launches that are its own
+
     def prepare(self, assignment: Assignment) -> Launch:
         """Names the worker, so that it can be recorded before it does anything. Nothing of the run has begun yet.
 
@@ -89,3 +91,30 @@ class Launcher(Protocol):
     def close(self) -> None:
         """The control plane goes; workers stay."""
         ...
+
+
+class Elsewhere:
+    """In place of the launcher of a worker that another one started, before the settings were changed."""
+
+    kinds = frozenset[str]()
+
+    def prepare(self, assignment: Assignment) -> Launch:
+        raise NotImplementedError
+
+    def begin(self, assignment: Assignment, launch: Launch) -> None:
+        pass
+
+    def poll(self, launch: Launch, ran: bool) -> Exit:
+        return Exit(f"was started by the launcher {launch['launcher']!r}, which this trainer does not use any more")
+
+    def stop(self, launch: Launch, grace_seconds: float) -> None:
+        pass
+
+    def read_log(self, launch: Launch, offset: int, limit: int) -> bytes:
+        return b""
+
+    def clear(self, launch: Launch) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

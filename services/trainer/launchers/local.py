@@ -29,6 +29,8 @@ START_TOLERANCE_SECONDS = 2.0
 class LocalLauncher:
     """`command` replaces the worker's program (tests of faults)."""
 
+    kinds = frozenset({"local"})
+
     def __init__(self, settings: WorkerSettings, command: Sequence[str] = ("-m", MODULE)) -> None:
         self._settings = settings
         self._command = command

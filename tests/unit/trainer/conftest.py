@@ -16,5 +16,5 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     launcher = LocalLauncher(WorkerSettings("", "", "", "", "", tmp_path))
     for record in read_records(open_store(str(tmp_path / "store"))):
-        if record.launch:
+        if record.launch and record.launch["launcher"] in launcher.kinds:
             launcher.stop(record.launch, grace_seconds=0)

@@ -31,7 +31,7 @@ class Controllers:
         made = self.api.sanitize_for_serialization(template)
         name = f"{job}-{index}-abcde"
         labels = {**made["metadata"]["labels"], "batch.kubernetes.io/job-completion-index": str(index)}
-        spec = {**made["spec"], "nodeName": node, "tolerations": []}
+        spec = {**made["spec"], **({"nodeName": node} if node else {}), "tolerations": []}
         body = {"metadata": {"name": name, "labels": labels}, "spec": spec}
         self.core.create_namespaced_pod(self.namespace, body)
         self.set_pod(name, status)
@@ -54,9 +54,9 @@ class Controllers:
     def _set_job(self, name: str, status: Status) -> None:
         self.batch.replace_namespaced_job_status(name, self.namespace, {"metadata": {"name": name}, "status": status})
 
-    def suspend(self, job: str) -> None:
+    def suspend(self, job: str, suspended: bool) -> None:
         body = self.api.sanitize_for_serialization(self.batch.read_namespaced_job(job, self.namespace))
-        body["spec"]["suspend"] = True
+        body["spec"]["suspend"] = suspended
         self.batch.replace_namespaced_job(job, self.namespace, body)
 
     def tell(self, kind: str, name: str, reason: str, message: str, of_type: str = "Warning") -> None:
