@@ -11,11 +11,14 @@ from google.rpc.error_details_pb2 import RetryInfo
 from grpc_status import rpc_status
 from rlhf.connections import Connection
 from rlhf.credentials import Credentials, credentials_from_environment
+from rlhf.credentials import own_variables as own_variables
 from rlhf.errors import InvalidInputError
 
 from services.runtime.errors import Conflict, ServiceError
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+# To gRPC a service that shows a wrong certificate is unavailable; to wait for it longer than a call does not help.
+UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification", "WRONG_VERSION_NUMBER")
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 
 NOBODY = Credentials()
@@ -80,8 +83,14 @@ def call(method: Callable[..., Any], request: Any, timeout: float, retry: bool =
         except grpc.RpcError as error:
             wait = _wait_seconds(error, attempt)
             if not retry or error.code() not in RETRIED or time.monotonic() + wait > deadline:
-                raise RemoteError(error.details() or "", error.code()) from error
+                raise _remote_error(error) from error
             time.sleep(wait)
+
+
+def _remote_error(error: Any) -> RemoteError:
+    text, code = error.details() or "", error.code()
+    untrusted = any(mark in text for mark in UNTRUSTED)
+    return RemoteError(text, grpc.StatusCode.UNAUTHENTICATED if untrusted else code)
 
 
 def _wait_seconds(error: Any, attempt: int) -> float:

@@ -23,6 +23,7 @@ from services.runtime.metrics import MetricsServer
 from services.runtime.settings import ServerSettings, is_loopback
 from services.runtime.tls import server_credentials
 
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 SENDING_SECONDS = 5.0  # for answers that are on their way when the last call has ended
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 OPTIONS = (
@@ -49,6 +50,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def from_this_machine(self) -> str:
+        """Where a server is reached that listens on all addresses of its machine."""
+        return f"{EVERY_ADDRESS.get(self.host, self.host)}:{self.port}"
 
 
 async def serve(

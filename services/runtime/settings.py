@@ -42,8 +42,12 @@ class ListenSettings(Settings):
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # callers must show a certificate of this authority's as well
 
+    @property
+    def wants_tokens(self) -> bool:
+        return bool(self.tokens_file or self.tokens)
+
     def problems(self) -> Iterator[Problem]:
-        if not (self.tokens_file or self.tokens or is_loopback(self.host)):
+        if not (self.wants_tokens or is_loopback(self.host)):
             expected = "a file of tokens, or RLHF_TOKENS with its lines: without, a service listens on loopback alone"
             yield Problem("tokens_file", f"nothing for the host {self.host}", expected)
         if self.tokens_file and self.tokens:

@@ -19,9 +19,9 @@ BUCKET = "s3://"
 class Importer:
     """`storage` is the service's own; its S3 server answers for s3:// sources too. Local paths lie below `root`."""
 
-    def __init__(self, storage: str, root: Path) -> None:
+    def __init__(self, storage: str, root: Path | None) -> None:
         self._storage = storage
-        self._root = root.resolve()
+        self._root = root.resolve() if root else None
 
     def dataset(self, source: str, folder: Path, max_bytes: int) -> str | Path:
         """What `services.data` reads: the hub's own name, or a file."""
@@ -53,6 +53,8 @@ class Importer:
                 shutil.copyfile(path, folder / path.name)
 
     def _local(self, source: str) -> Path:
+        if self._root is None:
+            raise InvalidInput(Problem("source", repr(source), "hf://… or s3://…: the service has no import_root"))
         path = Path(source.removeprefix("file://")).expanduser().resolve()
         if not path.is_relative_to(self._root):
             raise InvalidInput(Problem("source", repr(source), f"hf://…, s3://… or a path below {self._root}"))

@@ -48,7 +48,7 @@ class Trainer:
             store,
             self._models,
             datasets,
-            Importer(settings.storage, settings.import_root),
+            Importer(settings.storage, settings.importable),
             settings.work_dir.absolute(),
             max_dataset_bytes=settings.max_dataset_mib << 20,
             max_model_bytes=int(settings.max_model_gib * 2**30),

@@ -26,8 +26,8 @@ class TrainerSettings(ClusterSettings, ServerSettings):
     stop_seconds: float = Limits.stop_seconds
     retention_seconds: float = Limits.retention_seconds
     stop_workers: bool = False  # on SIGTERM, stop the workers too; their runs go on when the control plane is back
-    # Imports from the service's own file system come from below it. Unset, they come from anywhere for the users of this
-    # machine, and from nowhere for others.
+    # Imports from the service's own file system come from below it. Unset, they come from anywhere while users of this
+    # machine alone can ask, and from nowhere otherwise.
     import_root: Path | None = None
     max_dataset_mib: int = 2048
     max_model_gib: float = 64.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from services.runtime.channels import own_variables
 from services.trainer.launchers.command import MODULE, WorkerSettings
 from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running
 
@@ -120,9 +121,10 @@ def describe(code: int) -> str:
 
 
 def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Enough to find Python and object storage; torch and OpenMP keep to `threads`."""
+    """Enough to find Python and object storage, and to be known by services; torch and OpenMP keep to `threads`."""
     kept = {name: value for name, value in environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
-    return {**kept, "OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    rules = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    return {**kept, **own_variables(environ), **rules}
 
 
 def _process(launch: Launch) -> psutil.Process | None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from transformers.utils import logging as hf_logging
 
-from services.runtime.channels import open_channel
+from services.runtime.channels import open_channel, own_credentials
 from services.runtime.errors import InvalidInput, ServiceError
 from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.process import configure_logging
@@ -43,9 +43,13 @@ def main(settings: WorkerSettings) -> int:
     with ExitStack() as opened:
         ranks, scratch = opened.enter_context(join(settings.work_dir))
         metrics_address = serve_metrics(settings, opened) if ranks.leads_node else ""
-        store, attempt, collector = (
-            lead(settings, metrics_address, opened) if ranks.rank == 0 else follow(settings, ranks)
-        )
+        try:
+            store, attempt, collector = (
+                lead(settings, metrics_address, opened) if ranks.rank == 0 else follow(settings, ranks)
+            )
+        except ServiceError as error:
+            log.error("failed: %s", error.message)
+            return FAILED
         bench = Workbench(
             attempt=attempt,
             models=ModelStore(store, scratch / "models"),
@@ -72,11 +76,16 @@ def serve_metrics(settings: WorkerSettings, opened: ExitStack) -> str:
 def lead(settings: WorkerSettings, metrics_address: str, opened: ExitStack) -> Outside:
     """Of rank 0: it answers for the attempt."""
     store = open_store(settings.storage)
-    channels = [
-        opened.enter_context(open_channel(address))
-        for address in (settings.trainer, settings.policy, settings.reward, settings.reference)
-    ]
     objects = attempts.Attempt(store, settings.run, settings.attempt)
+    try:
+        credentials = own_credentials(os.environ)
+        channels = [
+            opened.enter_context(open_channel(address, credentials))
+            for address in (settings.trainer, settings.policy, settings.reward, settings.reference)
+        ]
+    except ServiceError as error:
+        LiveAttempt(objects).finish(attempts.FAILED, error.message)
+        raise
     progress = Progress(channels[0], settings.run, settings.attempt, metrics_address)
     attempt = opened.enter_context(LiveAttempt(objects, progress))
     signal.signal(signal.SIGTERM, lambda *_: attempt.stop("asked to stop by SIGTERM"))

@@ -3,6 +3,7 @@
 import logging
 
 import grpc
+from rlhf.connections import Connection
 from rlhf.v1 import trainer_pb2 as pb
 from rlhf.v1 import trainer_pb2_grpc
 
@@ -19,7 +20,7 @@ class Progress:
     What is not delivered is not sent again: the control plane reads it from storage when it is back.
     """
 
-    def __init__(self, channel: grpc.Channel, run_id: str, attempt: int, metrics_address: str = "") -> None:
+    def __init__(self, channel: Connection, run_id: str, attempt: int, metrics_address: str = "") -> None:
         self._stub = trainer_pb2_grpc.WorkerServiceStub(channel)
         self._run_id, self._attempt, self._metrics_address = run_id, attempt, metrics_address
         self._reachable = True

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
+from rlhf.connections import Connection
 from rlhf.v1 import policy_pb2, policy_pb2_grpc, reference_pb2, reference_pb2_grpc, reward_pb2, reward_pb2_grpc
 from rlhf.v1 import types_pb2 as types
 
@@ -39,9 +40,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Channels:
-    policy: grpc.Channel
-    reward: grpc.Channel
-    reference: grpc.Channel
+    policy: Connection
+    reward: Connection
+    reference: Connection
 
 
 class ServiceCollector:

@@ -4,13 +4,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
 from grpc_status import rpc_status
+from rlhf.credentials import Credentials
 
-from services.runtime.channels import RemoteError, call, open_channel
+from services.runtime.channels import RemoteError, call, open_channel, own_credentials
 from services.runtime.errors import Conflict, InvalidInput, NotReady, Overloaded, Problem, ServiceError, to_status
+from tests.certificates import Authority
 
 Method = Callable[..., bytes]
 
@@ -119,3 +122,29 @@ def test_a_server_that_comes_back_is_found_within_seconds(flaky: Flaky, method: 
     finally:
         timer.join()
         restarted[0].server.stop(None).wait()
+
+
+def test_credentials_that_cannot_be_used_are_told_in_words() -> None:
+    assert own_credentials({}) == Credentials()
+    with pytest.raises(Conflict, match="credentials from the environment: key: got nothing"):
+        own_credentials({"RLHF_CERT": "cert.pem"})
+    with pytest.raises(Conflict, match="a token for policy:50051"):
+        open_channel("policy:50051", own_credentials({"RLHF_TOKEN": "t"}))
+
+
+def test_a_service_that_shows_a_wrong_certificate_is_not_one_to_wait_for(tmp_path: Path) -> None:
+    """A worker waits half an hour for one that is unavailable."""
+    pair = Authority(tmp_path, "theirs").issue("server")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())])
+    )
+    server.start()
+    try:
+        trusted = Credentials(ca=Authority(tmp_path, "ours").ca)
+        with open_channel(f"127.0.0.1:{port}", trusted) as channel, pytest.raises(RemoteError) as error:
+            call(channel.unary_unary("/a/b"), b"", timeout=1)
+    finally:
+        server.stop(None).wait()
+    assert error.value.code == grpc.StatusCode.UNAUTHENTICATED
+    assert "CERTIFICATE_VERIFY_FAILED" in error.value.message

@@ -5,6 +5,7 @@ import pytest
 from services.runtime.errors import InvalidInput
 from services.storage.location import open_store
 from services.trainer.imports import Importer
+from services.trainer.settings import TrainerSettings
 
 MIB = 1 << 20
 
@@ -18,6 +19,16 @@ def test_a_path_stays_below_the_root(tmp_path: Path) -> None:
     for source in (str(secret), f"{root}/../secret.jsonl", str(root / "link.jsonl"), f"file://{secret}"):
         with pytest.raises(InvalidInput, match=r"expected hf://…, s3://… or a path below"):
             importer.dataset(source, tmp_path, MIB)
+
+
+def test_without_a_root_nothing_of_the_machine_is_imported(tmp_path: Path) -> None:
+    """As on a host that others reach, unless a root is set: a file of tokens could be read as a dataset."""
+    for source in ("/etc/hostname", "file:///etc/hostname"):
+        with pytest.raises(InvalidInput, match="the service has no import_root"):
+            Importer("store", None).dataset(source, tmp_path, MIB)
+    local, reached = (TrainerSettings(storage="x", host=host, tokens="x") for host in ("127.0.0.1", "0.0.0.0"))
+    assert (local.importable, reached.importable) == (Path("/"), None)
+    assert TrainerSettings(storage="x", host="0.0.0.0", tokens="x", import_root=tmp_path).importable == tmp_path
 
 
 def test_only_the_files_of_a_model_are_taken_from_a_folder(tmp_path: Path) -> None:

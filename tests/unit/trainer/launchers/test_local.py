@@ -115,11 +115,15 @@ def test_nothing_of_the_environment_leaks_but_what_is_needed() -> None:
         "AWS_SECRET_ACCESS_KEY": "s",
         "GITHUB_TOKEN": "t",
         "RLHF_TRAINER_PORT": "1",
+        "RLHF_TOKENS": "of everybody",
+        "RLHF_TOKEN": "its own",
+        "RLHF_CA": "ca.pem",
         "LD_PRELOAD": "x",
     }
     kept = worker_environment(environ, 3)
     assert kept["OMP_NUM_THREADS"] == "3"
-    assert {name for name in kept if name in environ} == {"PATH", "AWS_SECRET_ACCESS_KEY"}
+    assert {name for name in kept if name in environ} == {"PATH", "AWS_SECRET_ACCESS_KEY", "RLHF_TOKEN", "RLHF_CA"}
+    assert kept["RLHF_CA"] == str(Path.cwd() / "ca.pem"), "a worker starts in another folder"
 
 
 def test_the_log_of_a_worker_that_is_gone_is_empty(launchers: Launchers) -> None:

@@ -125,6 +125,16 @@ def test_what_went_wrong_is_said_in_words(world: SmallWorld) -> None:
     assert "sft.dataset: got prompts with 8 records" in status(attempt).error
 
 
+def test_credentials_it_cannot_use_are_the_reason_of_the_run(
+    world: SmallWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = give(world, epochs=1)
+    monkeypatch.setenv("RLHF_CA", "/nonexistent/ca.pem")
+    assert main(settings(world, 1)) == 1
+    assert status(attempt).state == "failed"
+    assert "ca: got /nonexistent/ca.pem, which cannot be used" in status(attempt).error
+
+
 def test_settings_it_cannot_work_with_are_refused_together(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
