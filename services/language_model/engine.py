@@ -18,9 +18,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.language_model.generation import Event, Generation, Request, Running
 from services.language_model.incremental_text import IncrementalText
-from services.language_model.kv_cache import SlotCache, check_support, context_length
+from services.language_model.kv_cache import SlotCache
 from services.language_model.log_probs import head_sees_only, pad_right
 from services.language_model.sampling import BatchParams, request_key, sample, uniforms
+from services.language_model.support import check_support, context_length
 from services.runtime.errors import InvalidInput, Problem
 
 PREFILL_TOKENS = 8192  # of one forward pass, padding included: bounds its memory
@@ -55,8 +56,8 @@ class Engine:
     """Generates for any causal language model with standard attention; raises InvalidInput for another.
 
     `max_context` (tokens, prompt and response together) is the model's own, within its sliding window if it has one,
-    unless given; a response that reaches it finishes with "length". Memory for keys and values grows with what runs,
-    up to `max_slots` sequences.
+    unless given; a response that reaches it finishes with "length". Memory for keys and values grows with what runs, up
+    to `max_slots` sequences and within `max_cache_bytes`, for which sequences wait and which also bounds the context.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Engine:
         tokenizer: PreTrainedTokenizerBase,
         max_slots: int = 64,
         max_context: int | None = None,
+        max_cache_bytes: int = 1 << 62,
     ) -> None:
         longest = context_length(model.config)
         if max_context is not None and max_context > longest:
             raise InvalidInput(Problem("max_context", str(max_context), f"at most the model's {longest}"))
-        check_support(model)
+        self.max_cache_tokens = max_cache_bytes // check_support(model)
         self.model, self.tokenizer = model, tokenizer
-        self.max_slots, self.max_context = max_slots, max_context or longest
+        self.max_slots, self.max_context = max_slots, min(max_context or longest, self.max_cache_tokens)
         self._clear()
 
     @property
@@ -141,13 +143,17 @@ class Engine:
         self._handles = itertools.count()
         self._waiting: deque[Running] = deque()
         self._running: list[Running] = []  # by cache row
-        self._slots = SlotCache(self.model)
+        self._slots = self._empty_slots()
         self._draws: Draws | None = None  # of all running rows; None when these have changed
 
     def fresh(self) -> "Engine":
+        """Another engine over the same weights, with nothing waiting, nothing running and memory of its own."""
         engine = copy.copy(self)
         engine._clear()
         return engine
+
+    def _empty_slots(self) -> SlotCache:
+        return SlotCache(self.model, most=(self.max_slots, self.max_context))
 
     def _check(self, prompt_ids: Sequence[int]) -> None:
         rows = self.model.get_input_embeddings().get_parameter("weight").shape[0]
@@ -159,15 +165,25 @@ class Engine:
             raise InvalidInput(Problem("prompt.token_ids", given, f"ids of the model's vocabulary, 0 to {rows - 1}"))
 
     def _take_waiting(self) -> list[Running]:
-        """As many as there are free slots, within the token budget of one prefill."""
+        """As many as there are free slots, within the memory for them and the token budget of one prefill."""
         joining: list[Running] = []
         longest = 0
+        if not self._running and self._waiting and not self._fits([self._waiting[0]]):
+            self._slots = self._empty_slots()  # wide from what ran before, where length is needed now
         while self._waiting and len(self._running) + len(joining) < self.max_slots:
             longest = max(longest, len(self._waiting[0].request.prompt_ids))
             if joining and longest * (len(joining) + 1) > PREFILL_TOKENS:
                 break
+            if not self._fits([*joining, self._waiting[0]]):
+                break
             joining.append(self._waiting.popleft())
         return joining
+
+    def _fits(self, joining: Sequence[Running]) -> bool:
+        """Whether the slots stay within their memory however long all responses become."""
+        rows, length = len(self._running) + len(joining), max(r.most_tokens for r in (*self._running, *joining))
+        rows, length = self._slots.grown(rows, length)
+        return rows * length <= self.max_cache_tokens
 
     def _prefill(self, joining: list[Running]) -> None:
         """Each distinct prompt once; samples of one prompt copy its keys and values."""

@@ -55,6 +55,11 @@ class Running:
     log_probs: list[float] = field(default_factory=list)
     finish_reason: FinishReason | None = None
 
+    @property
+    def most_tokens(self) -> int:
+        """Of prompt and response together."""
+        return len(self.request.prompt_ids) + self.limit
+
     def push(self, token: int, log_prob: float, end: int) -> None:
         self.ids.append(token)
         self.log_probs.append(log_prob)

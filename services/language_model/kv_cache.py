@@ -10,12 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, PretrainedConfig, PreTrainedModel
+from transformers import Cache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin
 
-from services.runtime.errors import InvalidInput, Problem
-
-FIRST_ROWS, FIRST_LENGTH = 8, 128
+FIRST_ROWS, FIRST_LENGTH = 1, 128
 
 
 class SlotLayer(CacheLayerMixin):
@@ -69,19 +67,26 @@ class SlotLayer(CacheLayerMixin):
 
 
 class SlotCache(Cache):
-    """Rows 0 ... rows-1 are in use; `lengths_S` counts the tokens each holds."""
+    """Rows 0 ... rows-1 are in use; `lengths_S` counts the tokens each holds. It grows up to `most` rows and tokens."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, most: tuple[int, int] = (1 << 20, 1 << 20)) -> None:
         self.slot_layers = [SlotLayer(self) for _ in range(model.config.get_text_config().num_hidden_layers)]
         super().__init__(layers=list(self.slot_layers))
         self.rows = 0
-        self.capacity = (FIRST_ROWS, FIRST_LENGTH)
-        self.lengths_S = torch.zeros(FIRST_ROWS, dtype=torch.int64, device=model.device)
+        self.most = most
+        self.capacity = (min(FIRST_ROWS, most[0]), min(FIRST_LENGTH, most[1]))
+        self.lengths_S = torch.zeros(self.capacity[0], dtype=torch.int64, device=model.device)
         self.hidden = torch.finfo(model.dtype).min
         self.mask_SL = torch.full(self.capacity, self.hidden, dtype=model.dtype, device=model.device)
         self.rows_B = torch.arange(0, device=model.device)
         self.columns_B: Tensor | None = None  # where a decode step writes; None while prompts come in
         self.longest = 0
+
+    def grown(self, rows: int, length: int) -> tuple[int, int]:
+        """The capacity with room for so many rows of such a length."""
+        wanted = zip(self.capacity, (rows, length), self.most, strict=True)
+        rows, length = (min(_doubled(size, least), most) for size, least, most in wanted)
+        return rows, length
 
     def begin_prefill(self, rows: int, length: int) -> None:
         """Make room for `rows` more rows of up to `length` tokens; the next forward fills the first of them."""
@@ -112,6 +117,12 @@ class SlotCache(Cache):
         self.lengths_S[: self.rows] += 1
         return self.columns_B[:, None], self.mask_SL[: self.rows, None, None, : self.longest]
 
+    @property
+    def token_bytes(self) -> int:
+        """Of keys and values of one token, in all layers."""
+        states = [tensor for layer in self.slot_layers for tensor in (layer.keys, layer.values) if tensor is not None]
+        return sum(tensor[:1, :, :1].nbytes for tensor in states)
+
     def remove(self, row: int) -> None:
         """The last row takes the place of `row`."""
         self.rows -= 1
@@ -124,7 +135,7 @@ class SlotCache(Cache):
                 layer.copy_rows(last, row, length)
 
     def _reserve(self, rows: int, length: int) -> None:
-        wanted = _doubled(self.capacity[0], rows), _doubled(self.capacity[1], length)
+        wanted = self.grown(rows, length)
         if wanted != self.capacity:
             self.capacity = wanted
             self.lengths_S = torch.nn.functional.pad(self.lengths_S, (0, wanted[0] - len(self.lengths_S)))
@@ -132,48 +143,6 @@ class SlotCache(Cache):
             self.mask_SL = torch.nn.functional.pad(self.mask_SL, grow, value=self.hidden)
             for layer in self.slot_layers:
                 layer.resize(*wanted)
-
-
-def context_length(config: PretrainedConfig) -> int:
-    """The longest sequence (tokens) that the slots serve: the model's context, within the smallest sliding window.
-
-    Raises InvalidInput for layers that keep a state other than keys and values (Mamba, linear attention).
-    """
-    text = config.get_text_config()
-    longest = int(getattr(text, "max_position_embeddings", 2**20))
-    for layer in DynamicCache(config=config).layers:
-        if not isinstance(layer, CacheLayerMixin):
-            expected = "a model whose layers all keep keys and values"
-            raise InvalidInput(Problem("model", f"{text.model_type} with {type(layer).__name__}", expected))
-        if getattr(layer, "is_sliding", False):
-            longest = min(longest, layer.get_max_length())
-    return longest
-
-
-@torch.inference_mode()
-def check_support(model: PreTrainedModel) -> None:
-    """Raises InvalidInput unless a token decoded through the slots gets the logits of a plain forward pass."""
-    ids_BT = torch.arange(4, device=model.device)[None]
-    problem = Problem("model", model.config.model_type, "standard attention with position ids and an additive mask")
-    want_BV = model(input_ids=ids_BT, use_cache=False).logits[:, -1]
-    try:
-        slots = SlotCache(model)
-        slots.begin_prefill(1, 3)
-        model(input_ids=ids_BT[:, :3], past_key_values=slots, use_cache=True)
-        slots.join([3], copies=[])
-        position_ids_B1, mask_B11L = slots.begin_decode()
-        got_BV = model(
-            input_ids=ids_BT[:, 3:],
-            position_ids=position_ids_B1,
-            attention_mask=mask_B11L,
-            past_key_values=slots,
-            use_cache=True,
-        ).logits[:, -1]
-    except Exception as error:  # an architecture can fail in any way on a cache it does not know
-        raise InvalidInput(problem) from error
-    tolerance = 1e-3 if model.dtype == torch.float32 else 0.1
-    if not torch.allclose(got_BV, want_BV, rtol=tolerance, atol=tolerance * float(want_BV.abs().max())):
-        raise InvalidInput(problem)
 
 
 def _resized(states: Tensor, rows: int, length: int) -> Tensor:

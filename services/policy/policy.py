@@ -31,8 +31,8 @@ class Policy:
         self._metrics = metrics
         self._admission = TokenAdmission(settings.queue_tokens)
         start_loop = partial(EngineLoop, executor=model_thread(settings), admission=self._admission)
-        loader = PolicyLoader(settings.max_slots, start_loop)
-        self.pool = open_pool(settings, metrics, loader.load, loader.swap)
+        loader = PolicyLoader(settings.max_slots, settings.kv_cache_mib << 20, start_loop)
+        self.pool = open_pool(settings, metrics, loader.load, loader.swap, loader.needed_bytes)
 
     async def generate(self, call: GenerateCall) -> list[Rollout]:
         """Ordered by prompt, then sample."""
@@ -68,9 +68,9 @@ class Policy:
         async with self.pool.acquire(call.model, call.acceptable_versions) as resident:
             requests = await asyncio.to_thread(engine_requests, call, resident.model, self._settings)
             tokens = sum(len(request.prompt_ids) + request.params.max_new_tokens for request in requests)
-            loop = resident.model.loop
             with self._admission.admitted(tokens):
-                yield resident.version, requests, loop.alone() if call.deterministic else loop
+                async with resident.model.loop_for(call.deterministic) as loop:
+                    yield resident.version, requests, loop
 
     def _count(self, rollouts: Sequence[Rollout], started: float) -> None:
         version = rollouts[0].version

@@ -58,5 +58,5 @@ def checked_prompt(loaded: PolicyModel, prompt: Prompt, name: str, problems: Pro
     with problems.collected():
         ids = prompt_ids(loaded, prompt, name)
     if len(ids) >= loaded.max_context:
-        problems.add(name, f"{len(ids)} tokens", f"fewer than {loaded.max_context}, the model's context")
+        problems.add(name, f"{len(ids)} tokens", f"fewer than {loaded.max_context}: the context, with kv_cache_mib")
     return ids

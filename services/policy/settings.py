@@ -10,10 +10,11 @@ class PolicySettings(ModelServerSettings):
     port: int = 50051
     metrics_port: int = 9051
     max_slots: int = 64  # sequences of one model that decode together
+    kv_cache_mib: int = 512  # for their keys and values, where they could use as much; counts twice (see model.py)
     max_prompts: int = 1024  # of one request
     max_samples: int = 64  # of one prompt
     max_new_tokens: int = 4096
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        yield from not_positive(self, "max_slots", "max_prompts", "max_samples", "max_new_tokens")
+        yield from not_positive(self, "max_slots", "kv_cache_mib", "max_prompts", "max_samples", "max_new_tokens")

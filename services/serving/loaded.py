@@ -1,8 +1,12 @@
 """A model with its tokenizer, as the pools hold it."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from services.language_model.tokens import tokenizer_digest
@@ -38,3 +42,15 @@ class Loaded:
     @property
     def memory_bytes(self) -> int:
         return sum(tensor.nbytes for tensor in (*self.model.parameters(), *self.model.buffers()))
+
+
+def weight_bytes(folder: Path) -> int:
+    """Of the weights in the folder once they are in memory as float32, whatever the files hold."""
+    return sum(4 * count for path in folder.glob("*.safetensors") for count in _counts(path))
+
+
+def _counts(path: Path) -> Iterator[int]:
+    """Numbers in each tensor."""
+    with safe_open(path, "pt") as file:
+        for name in file.keys():  # noqa: SIM118
+            yield math.prod(file.get_slice(name).get_shape())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from services.serving.loaded import weight_bytes
 from services.serving.metrics import ServingMetrics
 from services.serving.pool import ModelPool, T
 from services.serving.resident import Resident
@@ -20,12 +21,14 @@ def open_pool(
     metrics: ServingMetrics,
     load: Callable[[Path], T],
     swap: Callable[[T, Path], T] | None = None,
+    needed_bytes: Callable[[Path], int] = weight_bytes,
 ) -> ModelPool[T]:
     models = ModelStore(open_store(settings.storage), settings.cache, int(settings.cache_gib * 2**30))
     pool = ModelPool(
         models,
         load,
         swap=swap,
+        needed_bytes=needed_bytes,
         memory_bytes=settings.memory_mib << 20,
         load_wait_seconds=settings.load_wait_seconds,
         on_settled=partial(_count_load, metrics),

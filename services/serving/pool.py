@@ -37,6 +37,7 @@ T = TypeVar("T", bound=Held)
 class ModelPool(Generic[T]):
     """`load(folder)` and `swap(loaded, folder)` run in threads; `swap` loads other weights into the same model.
 
+    `needed_bytes(folder)` tells before a load what the model will take; the budget is `memory_bytes`.
     `on_settled(resident, seconds)` hears of every version that became ready or failed, and how long that took.
     """
 
@@ -45,6 +46,7 @@ class ModelPool(Generic[T]):
         models: ModelStore,
         load: Callable[[Path], T],
         *,
+        needed_bytes: Callable[[Path], int],
         memory_bytes: int,
         swap: Callable[[T, Path], T] | None = None,
         load_wait_seconds: float = 20.0,
@@ -52,6 +54,7 @@ class ModelPool(Generic[T]):
     ):
         self._models = models
         self._load = load
+        self._needed_bytes = needed_bytes
         self._swap = swap or (lambda loaded, folder: load(folder))
         self._budget = memory_bytes
         self._load_wait_seconds = load_wait_seconds
@@ -143,7 +146,7 @@ class ModelPool(Generic[T]):
             folder = await asyncio.to_thread(self._models.fetch, resident.version)
             weights = await self._drained(previous) if previous else None
             if weights is None:
-                await self._make_room(resident, _weight_bytes(folder))
+                await self._make_room(resident, await asyncio.to_thread(self._needed_bytes, folder))
             loaded = await in_own_thread(self._read, resident.version, weights)
             resident.ready(loaded, loaded.memory_bytes)
         except Exception as error:
@@ -198,7 +201,3 @@ class ModelPool(Generic[T]):
 
 def _stale(resident: Resident) -> bool:
     return resident.state is ModelState.FAILED and time.monotonic() - resident.last_used > RETRY_FAILED_SECONDS
-
-
-def _weight_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -9,7 +9,7 @@ from services.runtime.settings import ServerSettings
 
 @dataclass(frozen=True)
 class ModelServerSettings(ServerSettings):
-    memory_mib: int = 4096  # for weights; the least recently used go first
+    memory_mib: int = 4096  # for weights, and a policy's keys and values; the least recently used go first
     load_wait_seconds: float = 20.0  # how long a request waits for its model before it is asked to retry
     queue_tokens: int = 1_000_000  # admitted and not yet answered; beyond it requests are refused with a retry hint
 

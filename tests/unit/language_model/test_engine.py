@@ -7,6 +7,10 @@ from transformers import (
     BertLMHeadModel,
     BloomConfig,
     BloomForCausalLM,
+    DeepseekV3Config,
+    DeepseekV3ForCausalLM,
+    GPTNeoConfig,
+    GPTNeoForCausalLM,
     MambaConfig,
     MambaForCausalLM,
     MistralConfig,
@@ -248,7 +252,7 @@ def test_models_that_the_slots_cannot_serve_are_refused() -> None:
     looks_ahead = BertLMHeadModel(BertConfig(**sizes, vocab_size=300, initializer_range=0.2)).eval()
     no_position_ids = BloomForCausalLM(BloomConfig(vocab_size=300, hidden_size=32, n_head=4, n_layer=1)).eval()
     for model in (looks_ahead, no_position_ids):
-        with pytest.raises(InvalidInput, match=f"model: got {model.config.model_type}, expected standard attention"):
+        with pytest.raises(InvalidInput, match=f"model: got {model.config.model_type}.*, expected standard attention"):
             Engine(model, byte_level())
 
 
@@ -268,6 +272,44 @@ def test_sliding_window_bounds_the_context() -> None:
         Engine(model, byte_level(), max_context=32)
     got = Engine(model, never_ends()).generate([greedy([3, 4, 5], 13)])[0]
     assert got.response_ids == plain_greedy(model, [3, 4, 5], 13)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_does_not_even_run_is_refused_with_the_reason() -> None:
+    """Eight groups of experts for four experts, as the config's defaults have it."""
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "num_hidden_layers": 1}
+    experts = {"n_routed_experts": 4, "moe_intermediate_size": 16, "first_k_dense_replace": 0}
+    model = DeepseekV3ForCausalLM(DeepseekV3Config(**sizes, **experts, vocab_size=300)).eval()
+    with pytest.raises(InvalidInput, match=r"model: got deepseek_v3 \(RuntimeError: "):
+        Engine(model, byte_level())
+
+
+def test_a_window_that_only_the_config_tells_bounds_the_context() -> None:
+    """GPT-Neo's local layers forget what is further away, which the slots would go on to show them."""
+    sizes = {"hidden_size": 32, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}
+    config = GPTNeoConfig(
+        **sizes, window_size=16, vocab_size=300, initializer_range=0.2, bos_token_id=0, eos_token_id=1
+    )
+    model = GPTNeoForCausalLM(config).eval()
+    assert Engine(model, byte_level()).max_context == 16
+    got = Engine(model, never_ends()).generate([greedy([3, 4, 5], 13)])[0]
+    assert got.response_ids == plain_greedy(model, [3, 4, 5], 13)
+
+
+def test_sequences_wait_for_memory_and_a_long_one_gets_it_in_the_end() -> None:
+    """Many short ones leave wide slots, which must make way for length."""
+    model = causal("llama")
+    bytes_of_256 = 256 * 2 * 2 * 2 * 8 * 4  # tokens in 2 layers with 2 heads of 8 numbers
+    asked = [*(greedy(PROMPTS[0], 4) for _ in range(6)), greedy(PROMPTS[1], 230), greedy(PROMPTS[2], 9)]
+    small = Engine(model, never_ends(), max_cache_bytes=bytes_of_256)
+    handles = [small.add(request) for request in asked]
+    done: dict[int, Generation] = {}
+    while small.busy:
+        done |= {event.handle: event.generation for event in small.step() if event.generation}
+        rows, length = small._slots.capacity
+        assert rows * length <= 256
+    expected = Engine(model, never_ends()).generate(asked)
+    assert [done[handle].response_ids for handle in handles] == [one.response_ids for one in expected]
 
 
 def test_model_that_yields_no_numbers_is_not_passed_over() -> None:

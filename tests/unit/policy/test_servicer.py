@@ -197,7 +197,7 @@ async def test_all_problems_of_a_request_are_named_at_once(shelf) -> None:
     assert set(violations(limits.value)) == {"prompts", "samples_per_prompt", *sampling}
     assert violations(prompts.value) == {
         "prompts[1]": "got empty, expected token ids, a text or at least one message",
-        "prompts[2]": f"got {CONTEXT} tokens, expected fewer than {CONTEXT}, the model's context",
+        "prompts[2]": f"got {CONTEXT} tokens, expected fewer than {CONTEXT}: the context, with kv_cache_mib",
         "prompts[3]": "got token id 300, expected ids below 300",
     }
 

@@ -59,7 +59,12 @@ def loads() -> Loads:
 
 
 def make_pool(models: ModelStore, loads: Loads, copies: int = 4, wait: float = 5.0) -> ModelPool[Weights]:
-    return ModelPool(models, loads.load, swap=loads.swap, memory_bytes=copies * len(WEIGHTS), load_wait_seconds=wait)
+    sizes = {"needed_bytes": needed, "memory_bytes": copies * len(WEIGHTS)}
+    return ModelPool(models, loads.load, swap=loads.swap, load_wait_seconds=wait, **sizes)
+
+
+def needed(folder: Path) -> int:
+    return (folder / "model.safetensors").stat().st_size
 
 
 def publish(models: ModelStore, tmp_path: Path, name: str, step: int = 1) -> str:
@@ -121,7 +126,7 @@ async def test_the_least_recently_used_goes_and_never_one_in_use(models, loads, 
 
 async def test_a_model_larger_than_the_budget_says_so(models, loads, tmp_path) -> None:
     publish(models, tmp_path, "a")
-    pool = ModelPool(models, loads.load, memory_bytes=999)
+    pool = ModelPool(models, loads.load, needed_bytes=needed, memory_bytes=999)
     with pytest.raises(Conflict, match="1000 bytes, the memory budget is 999"):
         async with pool.acquire("a"):
             pass
