@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from rlhf.v1 import catalog_pb2, policy_pb2, reference_pb2, reward_pb2, trainer_pb2, types_pb2
 from rlhf.v1.catalog_pb2_grpc import CatalogServiceServicer, add_CatalogServiceServicer_to_server
 from rlhf.v1.policy_pb2_grpc import PolicyServiceServicer, add_PolicyServiceServicer_to_server
@@ -273,6 +274,17 @@ class Trainer(TrainerServiceServicer):
     async def ListRuns(self, request, context):
         await self.script.begin("ListRuns", request, context)
         return trainer_pb2.ListRunsResponse(runs=[self.script.run])
+
+    async def ListRunEvents(self, request, context):
+        await self.script.begin("ListRunEvents", request, context)
+        why = "attempt 2 goes on from step 4 of stage sft: it was evicted; it printed last:\nstep 4"
+        told = [(60, 1, "the run was accepted"), (90, 2, why)]
+        return trainer_pb2.ListRunEventsResponse(
+            events=[
+                trainer_pb2.RunEvent(at=Timestamp(seconds=at), attempt=attempt, reason="Queued", message=message)
+                for at, attempt, message in told
+            ]
+        )
 
     async def CancelRun(self, request, context):
         await self.script.begin("CancelRun", request, context)

@@ -17,6 +17,23 @@ def test_create_sends_the_spec_and_returns_a_handle(client: rlhf.Client, script:
     assert (run.id, run.state, run.done, run.finished_at) == ("r1", "queued", False, None)
 
 
+def test_create_sends_where_the_worker_is_to_stand(client: rlhf.Client, script: Script) -> None:
+    placement = rlhf.Placement(nodes=2, memory="4Gi", tolerations=(rlhf.Toleration("gpu"),), labels={"team": "a"})
+    client.runs.create(SPEC, name="mine", placement=placement, deadline=60)
+    client.runs.create(SPEC, name="mine")
+    placed, unplaced = (request.spec for request in script.requests["CreateRun"])
+    assert (placed.placement.nodes, placed.placement.memory, placed.deadline_seconds) == (2, "4Gi", 60)
+    assert (placed.placement.tolerations[0].key, placed.placement.labels["team"]) == ("gpu", "a")
+    assert not unplaced.HasField("placement")
+
+
+def test_events_say_what_happened_when(client: rlhf.Client) -> None:
+    first, last = client.runs.events("r1")
+    assert (first.attempt, first.reason, first.message) == (1, "Queued", "the run was accepted")
+    assert first.at.isoformat() == "1970-01-01T00:01:00+00:00"
+    assert client.runs.get("r1").events() == [first, last]
+
+
 def test_wait_brings_the_results(client: rlhf.Client, script: Script) -> None:
     script.events = make_events()
     run = client.runs.create(SPEC, name="mine")

@@ -28,10 +28,11 @@ from rlhf.errors import (
     UnauthenticatedError,
 )
 from rlhf.models import Model
+from rlhf.placement import Placement, Toleration
 from rlhf.policy import Piece, Rollout
 from rlhf.reference import LogProbs
 from rlhf.reward import RankedResponse, Score
-from rlhf.run import Run, StageResult, StepEvent
+from rlhf.run import Run, RunEvent, StageResult, StepEvent
 from rlhf.runs import AsyncRunHandle, RunHandle
 from rlhf.specs import Dpo, Evaluate, Pipeline, Ppo, RewardModel, Sft, Spec
 from rlhf.versions import ModelVersion
@@ -57,6 +58,7 @@ __all__ = [
     "OverloadedError",
     "Piece",
     "Pipeline",
+    "Placement",
     "Ppo",
     "Problem",
     "RankedResponse",
@@ -65,6 +67,7 @@ __all__ = [
     "RlhfError",
     "Rollout",
     "Run",
+    "RunEvent",
     "RunFailedError",
     "RunHandle",
     "Score",
@@ -73,6 +76,7 @@ __all__ = [
     "Spec",
     "StageResult",
     "StepEvent",
+    "Toleration",
     "TransferError",
     "UnauthenticatedError",
 ]

@@ -58,6 +58,22 @@ class StepEvent:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class RunEvent:
+    """Something that happened to a run. `reason` is a word for machines: Queued (once for each attempt), Waiting,
+    Running, Adopted (by a trainer that came back), Succeeded, Failed or Cancelled; `message` is for people.
+    """
+
+    at: datetime
+    attempt: int
+    reason: str
+    message: str
+
+
+def happening_from(message: trainer_pb2.RunEvent) -> RunEvent:
+    return RunEvent(message.at.ToDatetime(UTC), message.attempt, message.reason, message.message)
+
+
 def run_from(message: trainer_pb2.Run) -> Run:
     return Run(
         id=message.id,

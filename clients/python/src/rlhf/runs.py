@@ -6,7 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from rlhf.calls import Async, Fold, Steps, Stream, Sync, Unary, method, streaming
 from rlhf.errors import DeadlineError, RunFailedError
-from rlhf.run import Run, StepEvent, run_from, update
+from rlhf.placement import Placement
+from rlhf.run import Run, RunEvent, StepEvent, happening_from, run_from, update
 from rlhf.run_streams import Outcome, logs, watch
 from rlhf.specs import Spec, run_spec
 from rlhf.v1 import trainer_pb2
@@ -15,6 +16,13 @@ from rlhf.wires import AsyncWire, SyncWire
 
 def _get(run_id: str, timeout: float = 30.0) -> Unary[Run]:
     return Unary("GetRun", trainer_pb2.GetRunRequest(run_id=run_id), lambda response: run_from(response.run), timeout)
+
+
+def _events(run_id: str, timeout: float) -> Unary[list[RunEvent]]:
+    def read(response: trainer_pb2.ListRunEventsResponse) -> list[RunEvent]:
+        return [happening_from(event) for event in response.events]
+
+    return Unary("ListRunEvents", trainer_pb2.ListRunEventsRequest(run_id=run_id), read, timeout)
 
 
 def _wait(run: Run, timeout: float | None) -> Steps[Run]:
@@ -50,6 +58,11 @@ class RunActions(Run):
     def logs(self, *, follow: bool = False, timeout: float | None = None) -> Stream[str]:
         """Whole lines of what the workers wrote; `follow` goes on until the run ends."""
         return logs(self.id, follow, timeout)
+
+    @method
+    def events(self, *, timeout: float = 30.0) -> Unary[list[RunEvent]]:
+        """What happened to the run and its workers so far, oldest first."""
+        return _events(self.id, timeout)
 
     @method
     def refresh(self, *, timeout: float = 30.0) -> Unary[Run]:
@@ -98,21 +111,37 @@ class RunCalls(Generic[Handle]):
         seed: int = 0,
         deterministic: bool = False,
         threads: int = 0,
+        placement: Placement | None = None,
+        deadline: int = 0,
         request_id: str | None = None,
         timeout: float = 60.0,
     ) -> Unary[Handle]:
         """Starts a run, after the whole spec was checked. `name` becomes the resulting model's.
 
         Asked twice with one `request_id`, the service starts one run; without, this call makes its own, so that
-        its retries are safe. `threads` are those of the worker, 0 for the service's setting.
+        its retries are safe. `threads` are those of the worker, 0 for the service's setting. An attempt that takes
+        longer than `deadline` seconds has failed, and the run with it; 0: none.
         """
-        message = run_spec(spec, name=name, seed=seed, deterministic=deterministic, threads=threads)
+        message = run_spec(
+            spec,
+            placement,
+            name=name,
+            seed=seed,
+            deterministic=deterministic,
+            threads=threads,
+            deadline_seconds=deadline,
+        )
         request = trainer_pb2.CreateRunRequest(spec=message, request_id=request_id or uuid.uuid4().hex)
         return Unary("CreateRun", request, self._handle, timeout)
 
     @method
     def get(self, run_id: str, *, timeout: float = 30.0) -> Unary[Handle]:
         return Unary("GetRun", trainer_pb2.GetRunRequest(run_id=run_id), self._handle, timeout)
+
+    @method
+    def events(self, run_id: str, *, timeout: float = 30.0) -> Unary[list[RunEvent]]:
+        """What happened to a run and its workers so far, oldest first."""
+        return _events(run_id, timeout)
 
     @method
     def list(self, *, timeout: float = 30.0) -> Unary[list[Handle]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 from rlhf.datasets import DatasetName
 from rlhf.errors import InvalidInputError, Problem
+from rlhf.placement import Placement
 from rlhf.v1 import trainer_pb2
 from rlhf.versions import ModelName
 
@@ -210,7 +211,8 @@ class Pipeline(Spec):
         return trainer_pb2.PipelineSpec(stages=stages)
 
 
-def run_spec(spec: Spec, *, name: str, seed: int, deterministic: bool, threads: int) -> trainer_pb2.RunSpec:
-    message = trainer_pb2.RunSpec(name=name, seed=seed, deterministic=deterministic, threads=threads)
+def run_spec(spec: Spec, placement: Placement | None = None, **settings: Any) -> trainer_pb2.RunSpec:
+    """`settings` are the other fields of the message."""
+    message = trainer_pb2.RunSpec(placement=placement.to_message() if placement else None, **settings)
     getattr(message, spec.kind).CopyFrom(spec.to_message())
     return message

@@ -36,6 +36,15 @@ def test_logs_come_as_they_were_written(cli) -> None:
     assert cli("runs", "logs", "r1", "--follow").stdout == "one\ntwo\nthree\n"
 
 
+def test_events_are_a_line_each_and_whole_as_json(cli) -> None:
+    lines = cli("runs", "events", "r1").stdout.splitlines()
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["1", "Queued", "the run was accepted"],
+        ["2", "Queued", "attempt 2 goes on from step 4 of stage sft: it was evicted; it printed last:"],
+    ]
+    assert json.loads(cli("runs", "events", "r1", "--json").stdout)[1]["message"].endswith("last:\nstep 4")
+
+
 def test_cancel_and_resume(cli, script: Script) -> None:
     assert cli("runs", "cancel", "r1").stdout == "run r1 cancelled\n"
     assert json.loads(cli("runs", "resume", "r1", "--no-wait", "--json").stdout)["state"] == "queued"

@@ -33,6 +33,14 @@ def test_it_need_not_wait(cli, script: Script) -> None:
     assert not script.calls("WatchRun")
 
 
+def test_it_can_say_where_the_worker_is_to_stand(cli, offline, script: Script) -> None:
+    place = ("--place", "gpus_per_node=2", "--place", "labels.team=a", "--deadline", 60)
+    cli("train", "dpo", "--policy-model", "sft", "--dataset", "c", "--name", "d", "--no-wait", *place)
+    spec = script.requests["CreateRun"][0].spec
+    assert (spec.placement.gpus_per_node, spec.placement.labels["team"], spec.deadline_seconds) == (2, "a", 60)
+    assert "expected FIELD=VALUE" in offline(*PPO, "--place", "gpus=2").stderr
+
+
 def test_a_missing_or_malformed_flag_is_a_usage_error(offline) -> None:
     assert offline(*PPO[:-2]).exit_code == 2
     assert offline(*PPO, "--steps", "many").exit_code == 2

@@ -7,9 +7,10 @@ import typer
 
 from rlhf.cli.output import Json, notes
 from rlhf.cli.progress import transfer
-from rlhf.cli.train import conclude
+from rlhf.cli.train import Deadline, Place, conclude
 from rlhf.client import Client
 from rlhf.errors import InvalidInputError, Problem
+from rlhf.placement import Placement
 from rlhf.specs import Dpo, Pipeline, Ppo, RewardModel, Sft, Spec
 
 KINDS: dict[str, type[Spec]] = {spec.kind: spec for spec in (Sft, RewardModel, Ppo, Dpo)}
@@ -30,18 +31,20 @@ def pipeline(
     max_bad: Annotated[int, typer.Option(help="bad rows tolerated per file")] = 0,
     seed: Annotated[int, typer.Option(help="of everything that is random")] = 0,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="bit-equal when repeated; slower")] = False,
+    place: Place = None,
+    deadline: Deadline = 0,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="stay until the run ends")] = True,
     as_json: Json = False,
 ) -> None:
     """Train on your own files: upload, then SFT, reward model and PPO in one run."""
     client: Client = ctx.obj
-    overrides = stage_settings(settings or [], dpo)
+    overrides, placement = stage_settings(settings or [], dpo), Placement.parse(place or ())
     files = {"demonstrations": demonstrations, "comparisons": comparisons, "prompts": prompts}
     datasets = {kind: upload(client, file, f"{name}-{kind}", max_bad) for kind, file in files.items()}
     model = upload_base(client, base, f"{name}-base")
     spec = Pipeline(**stages(model, datasets, overrides, dpo))
-    run = client.runs.create(spec, name=name, seed=seed, deterministic=deterministic)
-    conclude(run, wait, as_json)
+    shared = {"seed": seed, "deterministic": deterministic, "placement": placement, "deadline": deadline}
+    conclude(client.runs.create(spec, name=name, **shared), wait, as_json)
 
 
 def stages(base: str, datasets: dict[str, str], overrides: dict[str, dict[str, Any]], dpo: bool) -> dict[str, Spec]:

@@ -60,6 +60,15 @@ def logs(
 
 
 @app.command()
+def events(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
+    """What happened to a run and its workers, oldest first."""
+    client: Client = ctx.obj
+    happened = client.runs.events(run_id)
+    rows = ((moment(event.at), str(event.attempt), event.reason, first_line(event.message)) for event in happened)
+    show_table(happened, ("at", "attempt", "what", "why"), rows, as_json)
+
+
+@app.command()
 def cancel(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Stop a run; its checkpoints stay."""
     client: Client = ctx.obj
@@ -77,6 +86,10 @@ def resume(
     """Go on with a failed or cancelled run from its last checkpoint."""
     client: Client = ctx.obj
     conclude(client.runs.resume(run_id), wait, as_json)
+
+
+def first_line(text: str) -> str:
+    return text.splitlines()[0] if text else ""
 
 
 def where(run: Run) -> str:

@@ -10,6 +10,7 @@ import typer
 from rlhf.cli.output import Json, notes, show
 from rlhf.cli.progress import follow, metrics_text
 from rlhf.client import Client
+from rlhf.placement import Placement
 from rlhf.run import Run, StageResult
 from rlhf.runs import RunHandle
 from rlhf.specs import Dpo, Ppo, RewardModel, Sft, Spec
@@ -21,13 +22,22 @@ POLICY_STAGES = ("sft", "dpo", "ppo")
 Name = Annotated[str, typer.Option(help="name of the resulting model")]
 Seed = Annotated[int, typer.Option(help="of everything that is random")]
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="bit-equal when repeated; slower")]
+Place = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD=VALUE",
+        help="where the worker runs: nodes=2, gpus_per_node=1, cpu=4, memory=16Gi, node_selector.KEY=…, "
+        "tolerations=KEY=VALUE:EFFECT, priority_class=…, labels.KEY=…; repeatable",
+    ),
+]
+Deadline = Annotated[int, typer.Option(help="seconds that an attempt may take; 0: no limit")]
 Threads = Annotated[int, typer.Option(help="torch threads of the worker; 0: the service's setting")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="stay until the run ends")]
 
 
 def run_options(
-    name: Name, seed: Seed = 0, deterministic: Deterministic = False, threads: Threads = 0, wait: Wait = True,
-    as_json: Json = False,
+    name: Name, seed: Seed = 0, deterministic: Deterministic = False, threads: Threads = 0, place: Place = None,
+    deadline: Deadline = 0, wait: Wait = True, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Only its signature counts: the options that all stages share."""
 
@@ -38,8 +48,9 @@ def train_command(spec: type[Spec]) -> Callable[..., None]:
     def command(ctx: typer.Context, **given: Any) -> None:
         client: Client = ctx.obj
         settings = {field.name: given.pop(field.name) for field in fields(spec)}  # type: ignore[arg-type]
-        wait, as_json = given.pop("wait"), given.pop("as_json")
-        conclude(client.runs.create(spec(**settings), **given), wait, as_json)
+        wait, as_json, place = given.pop("wait"), given.pop("as_json"), given.pop("place")
+        placement = Placement.parse(place or ())
+        conclude(client.runs.create(spec(**settings), placement=placement, **given), wait, as_json)
 
     shared = list(inspect.signature(run_options).parameters.values())
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
