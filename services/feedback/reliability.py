@@ -10,9 +10,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-import pandas
-from crowdkit.aggregation import OneCoinDawidSkene
-
 from services.feedback.snapshot import Unit, Vote
 
 ITERATIONS = 100
@@ -45,6 +42,9 @@ def _dawid_skene(votes: Iterable[Vote]) -> tuple[dict[str, float], Counter[str]]
     compared = Counter(vote.rater for vote in shared)
     if len({vote.winner == vote.unit[1] for vote in shared}) < 2:
         return {rater: float(count) for rater, count in compared.items()}, compared  # all say the same
+    import pandas  # both take a second to load, which only statistics need
+    from crowdkit.aggregation import OneCoinDawidSkene
+
     columns = {
         "task": pandas.factorize(pandas.Series([vote.unit for vote in shared]))[0],
         "worker": [vote.rater for vote in shared],

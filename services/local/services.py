@@ -1,4 +1,4 @@
-"""Policy, reward, reference and trainer on this machine, started, watched over and stopped together."""
+"""Policy, reward, reference, trainer and feedback on this machine, started, watched over and stopped together."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ from rlhf.configuration import Settings
 from services.local.process import NOBODY, ServiceProcess
 
 MODEL_SERVICES = ("policy", "reward", "reference")
-NAMES = (*MODEL_SERVICES, "trainer")
+NAMES = (*MODEL_SERVICES, "trainer", "feedback")
 # Where clients look when nobody tells them.
 FIXED_PORTS = {name: (50051 + i, 9051 + i) for i, name in enumerate(NAMES)}
 FREE_PORTS = {name: (0, 0) for name in NAMES}
@@ -75,7 +75,7 @@ class Services:
         deadline = time.monotonic() + START_SECONDS
         try:
             self._start(MODEL_SERVICES, deadline)
-            self._start(("trainer",), deadline)
+            self._start(("trainer", "feedback"), deadline)
         except BaseException:
             self.stop()
             raise
@@ -120,7 +120,7 @@ class Services:
             self._processes[name].wait_until_healthy(deadline)
 
     def _arguments(self, name: str) -> list[str]:
-        own = self._trainer_arguments() if name == "trainer" else []
+        own = {"trainer": self._trainer_arguments, "feedback": self._feedback_arguments}.get(name, list)()
         common = ["--storage", self._storage, "--cache", str(self._folder / "cache" / name)]
         limits = ["--threads", str(self._threads), "--drain-seconds", str(DRAIN_SECONDS)]
         return [*common, *limits, *own, *self._flags.get(name, ())]
@@ -128,3 +128,7 @@ class Services:
     def _trainer_arguments(self) -> list[str]:
         addresses = [text for name in MODEL_SERVICES for text in (f"--{name}", self._processes[name].address)]
         return [*addresses, "--work-dir", str(self._folder / "work"), "--stop-workers"]
+
+    def _feedback_arguments(self) -> list[str]:
+        addresses = [text for name in ("policy", "reward") for text in (f"--{name}", self._processes[name].address)]
+        return [*addresses, "--work-dir", str(self._folder / "feedback")]

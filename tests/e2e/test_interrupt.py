@@ -16,7 +16,7 @@ from tests.e2e.workplace import alive
 pytestmark = pytest.mark.timeout(900)
 
 RLHF = Path(sys.executable).with_name("rlhf")
-SERVICES = {f"services.{name}" for name in ("policy", "reward", "reference", "trainer")}
+SERVICES = {f"services.{name}" for name in ("policy", "reward", "reference", "trainer", "feedback")}
 QUICKSTART = "from services.quickstart import main; from pathlib import Path; main(fast=True, out=Path({!r}))"
 
 

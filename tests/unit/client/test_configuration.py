@@ -22,6 +22,7 @@ def test_an_argument_counts_before_the_environment_and_that_before_the_file(tmp_
         "reward": "env:2",
         "reference": "file:3",
         "trainer": DEFAULT_ADDRESSES["trainer"],
+        "feedback": DEFAULT_ADDRESSES["feedback"],
     }
     assert found.credentials.token == "of-file"
     assert settings(tmp_path, file, {"RLHF_TOKEN": "of-env"}).credentials.token == "of-env"

@@ -33,7 +33,7 @@ def runs(services: Services) -> list[pb.Run]:
 
 
 def test_every_service_answers_on_loopback_under_its_name(services: Services) -> None:
-    assert sorted(services.addresses) == ["policy", "reference", "reward", "trainer"]
+    assert sorted(services.addresses) == ["feedback", "policy", "reference", "reward", "trainer"]
     for address in services.addresses.values():
         assert address.startswith("127.0.0.1:")
         check_health(address, 10)

@@ -7,6 +7,7 @@ with rlhf.Client() as client:
         print(rollout.text)
 """
 
+from rlhf.campaigns import Assignment, Campaign, CampaignProgress, Generated, Item, RaterProgress
 from rlhf.client import AsyncClient, Client
 from rlhf.datasets import Dataset
 from rlhf.errors import (
@@ -27,29 +28,37 @@ from rlhf.errors import (
     TransferError,
     UnauthenticatedError,
 )
+from rlhf.judgements import Agreement, Estimate, Judgement, RaterStatistics, SourceStatistics, Statistics
 from rlhf.models import Model
-from rlhf.placement import Placement, Toleration
 from rlhf.policy import Piece, Rollout
 from rlhf.reference import LogProbs
 from rlhf.reward import RankedResponse, Score
-from rlhf.run import Run, RunEvent, StageResult, StepEvent
+from rlhf.run import Run, StageResult, StepEvent
 from rlhf.runs import AsyncRunHandle, RunHandle
 from rlhf.specs import Dpo, Evaluate, Pipeline, Ppo, RewardModel, Sft, Spec
 from rlhf.versions import ModelVersion
 
 __all__ = [
     "AccessDeniedError",
+    "Agreement",
     "AlreadyExistsError",
+    "Assignment",
     "AsyncClient",
     "AsyncRunHandle",
+    "Campaign",
+    "CampaignProgress",
     "Client",
     "ConflictError",
     "ConnectionFailedError",
     "Dataset",
     "DeadlineError",
     "Dpo",
+    "Estimate",
     "Evaluate",
+    "Generated",
     "InvalidInputError",
+    "Item",
+    "Judgement",
     "LogProbs",
     "Model",
     "ModelVersion",
@@ -58,25 +67,26 @@ __all__ = [
     "OverloadedError",
     "Piece",
     "Pipeline",
-    "Placement",
     "Ppo",
     "Problem",
     "RankedResponse",
+    "RaterProgress",
+    "RaterStatistics",
     "RefusedError",
     "RewardModel",
     "RlhfError",
     "Rollout",
     "Run",
-    "RunEvent",
     "RunFailedError",
     "RunHandle",
     "Score",
     "ServiceFailedError",
     "Sft",
+    "SourceStatistics",
     "Spec",
     "StageResult",
+    "Statistics",
     "StepEvent",
-    "Toleration",
     "TransferError",
     "UnauthenticatedError",
 ]

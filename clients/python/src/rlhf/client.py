@@ -5,12 +5,14 @@ from typing import Self, TypeVar, Unpack
 
 from rlhf.configuration import Settings, configure
 from rlhf.datasets import AsyncDatasets, Datasets
+from rlhf.feedback import AsyncFeedback, Feedback
 from rlhf.models import AsyncModels, Models
 from rlhf.policy import AsyncPolicy, Policy
 from rlhf.reference import AsyncReference, Reference
 from rlhf.reward import AsyncReward, Reward
 from rlhf.runs import AsyncRuns, Runs
 from rlhf.v1.catalog_pb2_grpc import CatalogServiceStub
+from rlhf.v1.feedback_pb2_grpc import FeedbackServiceStub
 from rlhf.v1.policy_pb2_grpc import PolicyServiceStub
 from rlhf.v1.reference_pb2_grpc import ReferenceServiceStub
 from rlhf.v1.reward_pb2_grpc import RewardServiceStub
@@ -22,6 +24,7 @@ STUBS: dict[str, tuple[type, ...]] = {
     "reward": (RewardServiceStub,),
     "reference": (ReferenceServiceStub,),
     "trainer": (TrainerServiceStub, CatalogServiceStub),
+    "feedback": (FeedbackServiceStub,),
 }
 W = TypeVar("W", bound=Wire)
 
@@ -37,10 +40,10 @@ def _wires(kind: type[W], settings: Settings) -> dict[str, W]:
 class Client:
     """Blocking client of the services; safe to share between threads. Nothing is connected before the first call.
 
-    Addresses are `policy=`, `reward=`, `reference=` and `trainer=`, each `host:port` or any name that gRPC resolves,
-    such as `dns:///policy.rlhf:50051`; the replicas behind a name take turns. `token=` or `token_file=` says who calls.
-    `ca=` turns TLS on, `cert=` and `key=` are for mutual TLS: files in PEM, read again when they change. A token goes
-    to other machines over TLS alone, unless `allow_plaintext_token=True` says otherwise.
+    Addresses are `policy=`, `reward=`, `reference=`, `trainer=` and `feedback=`, each `host:port` or any name that gRPC
+    resolves, such as `dns:///policy.rlhf:50051`; the replicas behind a name take turns. `token=` or `token_file=` says
+    who calls. `ca=` turns TLS on, `cert=` and `key=` are for mutual TLS: files in PEM, read again when they change. A
+    token goes to other machines over TLS alone, unless `allow_plaintext_token=True` says otherwise.
 
     What is not given comes from the environment (RLHF_POLICY, RLHF_TOKEN, RLHF_CA, …), else from the file $RLHF_CONFIG,
     by default ~/.config/rlhf/config.toml; an empty string says "none" to both. Raises InvalidInputError.
@@ -52,6 +55,7 @@ class Client:
     datasets: Datasets
     models: Models
     runs: Runs
+    feedback: Feedback
 
     def __init__(self, **settings: Unpack[Settings]) -> None:
         self._wires = _wires(SyncWire, settings)
@@ -61,6 +65,7 @@ class Client:
         self.datasets = Datasets(self._wires["trainer"])
         self.models = Models(self._wires["trainer"])
         self.runs = Runs(self._wires["trainer"])
+        self.feedback = Feedback(self._wires["feedback"])
 
     def close(self) -> None:
         for wire in self._wires.values():
@@ -82,6 +87,7 @@ class AsyncClient:
     datasets: AsyncDatasets
     models: AsyncModels
     runs: AsyncRuns
+    feedback: AsyncFeedback
 
     def __init__(self, **settings: Unpack[Settings]) -> None:
         self._wires = _wires(AsyncWire, settings)
@@ -91,6 +97,7 @@ class AsyncClient:
         self.datasets = AsyncDatasets(self._wires["trainer"])
         self.models = AsyncModels(self._wires["trainer"])
         self.runs = AsyncRuns(self._wires["trainer"])
+        self.feedback = AsyncFeedback(self._wires["feedback"])
 
     async def close(self) -> None:
         for wire in self._wires.values():

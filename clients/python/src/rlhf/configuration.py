@@ -16,6 +16,7 @@ DEFAULT_ADDRESSES = {
     "reward": "127.0.0.1:50052",
     "reference": "127.0.0.1:50053",
     "trainer": "127.0.0.1:50054",
+    "feedback": "127.0.0.1:50055",
 }
 # What replaces each other or belongs together is taken from one place.
 GROUPS = (("token", "token_file"), ("ca",), ("cert", "key"), ("allow_plaintext_token",))
@@ -31,6 +32,7 @@ class Settings(TypedDict, total=False):
     reward: str | None
     reference: str | None
     trainer: str | None
+    feedback: str | None
     token: str | None
     token_file: FilePath | None
     ca: FilePath | None

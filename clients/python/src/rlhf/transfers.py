@@ -60,6 +60,19 @@ class FileSink:
         Path(self.part).unlink(missing_ok=True)
 
 
+class ExportSink(FileSink):
+    """The same where the digest comes last."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, sha256="none came")
+
+    def accept(self, item: Any) -> None:
+        if item.HasField("summary"):
+            self.expected = item.summary.sha256
+        else:
+            super().accept(item)
+
+
 class FolderSink:
     """A download of a folder: every file is checked by size and sha256, then all appear at once."""
 

@@ -21,7 +21,8 @@ from rlhf.errors import (
 )
 
 NEXT_STEPS: dict[type[RlhfError], str] = {
-    NotFoundError: "`rlhf models list`, `rlhf data list` and `rlhf runs list` show what there is.",
+    NotFoundError: "`rlhf models list`, `rlhf data list`, `rlhf runs list` and `rlhf campaigns list` show what there "
+    "is.",
     OverloadedError: "Try again in a moment, or send less at a time.",
     RunFailedError: "`rlhf runs logs {error.run.id}` shows its log; `rlhf runs resume {error.run.id}` goes on from its "
     "last checkpoint.",
@@ -91,6 +92,7 @@ def root(
     reward: Annotated[str | None, _address("reward")] = None,
     reference: Annotated[str | None, _address("reference")] = None,
     trainer: Annotated[str | None, _address("trainer")] = None,
+    feedback: Annotated[str | None, _address("feedback")] = None,
     token: Annotated[
         str | None, _credential("token", "your token, which others on this machine can read from here")
     ] = None,
