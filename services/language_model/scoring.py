@@ -51,6 +51,15 @@ def encode_for_reward(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Mes
     return encode_prompt(tokenizer, messages) + encode_response(tokenizer, response)
 
 
+def encode_sequence(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text that a chat template has written: special tokens are read as such.
+
+    As plain transformers reads it, but for a beginning token that stands there already: no second one is added.
+    """
+    begun = bool(tokenizer.bos_token) and text.startswith(str(tokenizer.bos_token))
+    return list(tokenizer(text, add_special_tokens=not begun, verbose=False).input_ids)
+
+
 def response_part(tokenizer: PreTrainedTokenizerBase, response: str) -> list[int]:
     """What of `encode_for_reward` stands for the response, whatever the prompt."""
     if is_encoder_tokenizer(tokenizer):

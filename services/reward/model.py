@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from services.language_model.loading import load_reward, load_tokenizer
-from services.language_model.scoring import encode_for_reward, is_encoder, response_part
+from services.language_model.scoring import encode_for_reward, encode_sequence, is_encoder, response_part
 from services.runtime.errors import InvalidInput, Problem
 from services.serving.loaded import Loaded
 from services.serving.prompts import Prompt, check_ids, prompt_ids
@@ -19,6 +19,7 @@ class ScoreItem:
     response: Response
     prompt_field: str  # what its sender calls them, for errors
     response_field: str
+    sequence: str = ""  # instead of both: a chat template's output, special tokens spelled out
 
     @property
     def holds_ids(self) -> bool:
@@ -49,12 +50,20 @@ class RewardModel(Loaded):
 
     def encode(self, item: ScoreItem) -> Encoded:
         """Raises InvalidInput naming the field that this model cannot take."""
+        if item.sequence:
+            return self._whole(encode_sequence(self.tokenizer, item.sequence))
         prompt = prompt_ids(self, item.prompt, item.prompt_field)
         if isinstance(item.prompt, tuple) and isinstance(item.response, str):
             return self._fit(encode_for_reward(self.tokenizer, item.prompt, item.response), item)
         if self.encoder:
             raise InvalidInput(Problem(item.response_field, "token ids", "texts: this reward model is an encoder"))
         return self._fit(prompt + self._response_ids(item), item)
+
+    def _whole(self, ids: list[int]) -> Encoded:
+        """Nobody knows where its response begins, so nothing can be cut."""
+        if len(ids) > self.context:
+            return Encoded([], error=f"{len(ids)} tokens are more than the context of {self.context}")
+        return Encoded(ids)
 
     def _response_ids(self, item: ScoreItem) -> list[int]:
         if isinstance(item.response, str):

@@ -88,6 +88,10 @@ class Reward:
         if not 1 <= len(items) <= self._settings.max_items:
             problems.add("items", len(items), f"1 to {self._settings.max_items}")
         for item in items:
+            if item.sequence:
+                if item.prompt or item.response:
+                    problems.add(item.prompt_field, "a sequence as well", "a sequence, or a prompt and its response")
+                continue
             if not item.prompt:
                 problems.add(item.prompt_field, "empty", "token ids, a text or at least one message")
             if item.response == []:

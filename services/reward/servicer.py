@@ -32,7 +32,11 @@ class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
     async def Score(self, request: pb.ScoreRequest, context: ServicerContext) -> pb.ScoreResponse:
         items = [
             ScoreItem(
-                read_prompt(item.prompt), read_response(item.response), f"items[{i}].prompt", f"items[{i}].response"
+                read_prompt(item.prompt),
+                read_response(item.response),
+                f"items[{i}].prompt",
+                f"items[{i}].response",
+                item.sequence,
             )
             for i, item in enumerate(request.items)
         ]

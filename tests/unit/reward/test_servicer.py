@@ -73,6 +73,23 @@ async def test_a_batch_of_ids_gives_the_logits_of_plain_transformers_one_by_one(
     assert scores[0].model_versions[0].model == "rm"
 
 
+async def test_a_sequence_scores_like_the_prompt_and_response_that_its_template_was_given(shelf) -> None:
+    whole = pb.ScoreItem(sequence="Human: The cat?\n\nAssistant:\nIt sat." + str(TOKENIZER.eos_token))
+    by_sequence, by_parts = await score(shelf, whole, of_text("The cat?", "It sat."))
+    assert by_sequence.raw == pytest.approx(by_parts.raw, abs=1e-5)
+
+
+async def test_a_sequence_is_scored_whole_and_alone(shelf) -> None:
+    (long,) = await score(shelf, pb.ScoreItem(sequence="long " * 400))
+    assert long.status == pb.SCORE_STATUS_ERROR
+    assert "more than the context" in long.error
+    both = of_text("The cat?", "It sat.")
+    both.sequence = "It sat."
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await score(shelf, both)
+    assert list(violations(caught.value)) == ["items[0].prompt"]
+
+
 async def test_ids_texts_and_messages_of_one_prompt_score_alike(shelf) -> None:
     messages = Conversation(messages=[Message(role="user", content="The cat?")])
     prompt_ids = TOKENIZER("Human: The cat?\n\nAssistant:\n").input_ids

@@ -76,6 +76,22 @@ class RewardCalls:
         return Unary("Score", request, lambda response: [score_from(score) for score in response.scores], timeout)
 
     @method
+    def score_sequences(
+        self,
+        sequences: Sequence[str],
+        *,
+        model: ModelName | Sequence[ModelName] = "reward/default",
+        timeout: float = 120.0,
+    ) -> Unary[list[Score]]:
+        """Scores texts that hold prompt and response as the reward model's own chat template writes them.
+
+        Special tokens are read where they are spelled, so nothing of it may come from people unchecked.
+        """
+        items = [reward_pb2.ScoreItem(sequence=sequence) for sequence in sequences]
+        request = reward_pb2.ScoreRequest(models=_models(model), items=items)
+        return Unary("Score", request, lambda response: [score_from(score) for score in response.scores], timeout)
+
+    @method
     def rank(
         self,
         prompt: Prompt,

@@ -25,31 +25,31 @@ _sym_db = _symbol_database.Default()
 from rlhf.v1 import types_pb2 as rlhf_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14rlhf/v1/reward.proto\x12\x07rlhf.v1\x1a\x13rlhf/v1/types.proto\"Q\n\tScoreItem\x12\x1f\n\x06prompt\x18\x01 \x01(\x0b\x32\x0f.rlhf.v1.Prompt\x12#\n\x08response\x18\x02 \x01(\x0b\x32\x11.rlhf.v1.Response\"\x86\x01\n\x0cScoreRequest\x12\x0e\n\x06models\x18\x01 \x03(\t\x12!\n\x05items\x18\x02 \x03(\x0b\x32\x12.rlhf.v1.ScoreItem\x12\x18\n\x10tokenizer_digest\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rdeterministic\x18\x05 \x01(\x08\"\xf7\x01\n\x05Score\x12$\n\x06status\x18\x01 \x01(\x0e\x32\x14.rlhf.v1.ScoreStatus\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0b\n\x03raw\x18\x03 \x01(\x02\x12\x12\n\nnormalized\x18\x04 \x01(\x02\x12\x15\n\rmember_scores\x18\x05 \x03(\x02\x12\x0e\n\x06spread\x18\x06 \x01(\x02\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12-\n\x0emodel_versions\x18\x08 \x03(\x0b\x32\x15.rlhf.v1.ModelVersion\x12/\n\x0c\x65rror_reason\x18\t \x01(\x0e\x32\x19.rlhf.v1.ScoreErrorReason\"/\n\rScoreResponse\x12\x1e\n\x06scores\x18\x01 \x03(\x0b\x32\x0e.rlhf.v1.Score\"\x92\x01\n\x0bRankRequest\x12\x0e\n\x06models\x18\x01 \x03(\t\x12\x1f\n\x06prompt\x18\x02 \x01(\x0b\x32\x0f.rlhf.v1.Prompt\x12$\n\tresponses\x18\x03 \x03(\x0b\x32\x11.rlhf.v1.Response\x12\x18\n\x10tokenizer_digest\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\">\n\x0eRankedResponse\x12\r\n\x05index\x18\x01 \x01(\r\x12\x1d\n\x05score\x18\x02 \x01(\x0b\x32\x0e.rlhf.v1.Score\"7\n\x0cRankResponse\x12\'\n\x06ranked\x18\x01 \x03(\x0b\x32\x17.rlhf.v1.RankedResponse*X\n\x0bScoreStatus\x12\x1c\n\x18SCORE_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0fSCORE_STATUS_OK\x10\x01\x12\x16\n\x12SCORE_STATUS_ERROR\x10\x02*z\n\x10ScoreErrorReason\x12\"\n\x1eSCORE_ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSCORE_ERROR_REASON_TOO_LONG\x10\x01\x12!\n\x1dSCORE_ERROR_REASON_NOT_FINITE\x10\x02\x32|\n\rRewardService\x12\x36\n\x05Score\x12\x15.rlhf.v1.ScoreRequest\x1a\x16.rlhf.v1.ScoreResponse\x12\x33\n\x04Rank\x12\x14.rlhf.v1.RankRequest\x1a\x15.rlhf.v1.RankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14rlhf/v1/reward.proto\x12\x07rlhf.v1\x1a\x13rlhf/v1/types.proto\"c\n\tScoreItem\x12\x1f\n\x06prompt\x18\x01 \x01(\x0b\x32\x0f.rlhf.v1.Prompt\x12#\n\x08response\x18\x02 \x01(\x0b\x32\x11.rlhf.v1.Response\x12\x10\n\x08sequence\x18\x03 \x01(\t\"\x86\x01\n\x0cScoreRequest\x12\x0e\n\x06models\x18\x01 \x03(\t\x12!\n\x05items\x18\x02 \x03(\x0b\x32\x12.rlhf.v1.ScoreItem\x12\x18\n\x10tokenizer_digest\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x15\n\rdeterministic\x18\x05 \x01(\x08\"\xf7\x01\n\x05Score\x12$\n\x06status\x18\x01 \x01(\x0e\x32\x14.rlhf.v1.ScoreStatus\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x0b\n\x03raw\x18\x03 \x01(\x02\x12\x12\n\nnormalized\x18\x04 \x01(\x02\x12\x15\n\rmember_scores\x18\x05 \x03(\x02\x12\x0e\n\x06spread\x18\x06 \x01(\x02\x12\x11\n\ttruncated\x18\x07 \x01(\x08\x12-\n\x0emodel_versions\x18\x08 \x03(\x0b\x32\x15.rlhf.v1.ModelVersion\x12/\n\x0c\x65rror_reason\x18\t \x01(\x0e\x32\x19.rlhf.v1.ScoreErrorReason\"/\n\rScoreResponse\x12\x1e\n\x06scores\x18\x01 \x03(\x0b\x32\x0e.rlhf.v1.Score\"\x92\x01\n\x0bRankRequest\x12\x0e\n\x06models\x18\x01 \x03(\t\x12\x1f\n\x06prompt\x18\x02 \x01(\x0b\x32\x0f.rlhf.v1.Prompt\x12$\n\tresponses\x18\x03 \x03(\x0b\x32\x11.rlhf.v1.Response\x12\x18\n\x10tokenizer_digest\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\">\n\x0eRankedResponse\x12\r\n\x05index\x18\x01 \x01(\r\x12\x1d\n\x05score\x18\x02 \x01(\x0b\x32\x0e.rlhf.v1.Score\"7\n\x0cRankResponse\x12\'\n\x06ranked\x18\x01 \x03(\x0b\x32\x17.rlhf.v1.RankedResponse*X\n\x0bScoreStatus\x12\x1c\n\x18SCORE_STATUS_UNSPECIFIED\x10\x00\x12\x13\n\x0fSCORE_STATUS_OK\x10\x01\x12\x16\n\x12SCORE_STATUS_ERROR\x10\x02*z\n\x10ScoreErrorReason\x12\"\n\x1eSCORE_ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSCORE_ERROR_REASON_TOO_LONG\x10\x01\x12!\n\x1dSCORE_ERROR_REASON_NOT_FINITE\x10\x02\x32|\n\rRewardService\x12\x36\n\x05Score\x12\x15.rlhf.v1.ScoreRequest\x1a\x16.rlhf.v1.ScoreResponse\x12\x33\n\x04Rank\x12\x14.rlhf.v1.RankRequest\x1a\x15.rlhf.v1.RankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rlhf.v1.reward_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCORESTATUS']._serialized_start=843
-  _globals['_SCORESTATUS']._serialized_end=931
-  _globals['_SCOREERRORREASON']._serialized_start=933
-  _globals['_SCOREERRORREASON']._serialized_end=1055
+  _globals['_SCORESTATUS']._serialized_start=861
+  _globals['_SCORESTATUS']._serialized_end=949
+  _globals['_SCOREERRORREASON']._serialized_start=951
+  _globals['_SCOREERRORREASON']._serialized_end=1073
   _globals['_SCOREITEM']._serialized_start=54
-  _globals['_SCOREITEM']._serialized_end=135
-  _globals['_SCOREREQUEST']._serialized_start=138
-  _globals['_SCOREREQUEST']._serialized_end=272
-  _globals['_SCORE']._serialized_start=275
-  _globals['_SCORE']._serialized_end=522
-  _globals['_SCORERESPONSE']._serialized_start=524
-  _globals['_SCORERESPONSE']._serialized_end=571
-  _globals['_RANKREQUEST']._serialized_start=574
-  _globals['_RANKREQUEST']._serialized_end=720
-  _globals['_RANKEDRESPONSE']._serialized_start=722
-  _globals['_RANKEDRESPONSE']._serialized_end=784
-  _globals['_RANKRESPONSE']._serialized_start=786
-  _globals['_RANKRESPONSE']._serialized_end=841
-  _globals['_REWARDSERVICE']._serialized_start=1057
-  _globals['_REWARDSERVICE']._serialized_end=1181
+  _globals['_SCOREITEM']._serialized_end=153
+  _globals['_SCOREREQUEST']._serialized_start=156
+  _globals['_SCOREREQUEST']._serialized_end=290
+  _globals['_SCORE']._serialized_start=293
+  _globals['_SCORE']._serialized_end=540
+  _globals['_SCORERESPONSE']._serialized_start=542
+  _globals['_SCORERESPONSE']._serialized_end=589
+  _globals['_RANKREQUEST']._serialized_start=592
+  _globals['_RANKREQUEST']._serialized_end=738
+  _globals['_RANKEDRESPONSE']._serialized_start=740
+  _globals['_RANKEDRESPONSE']._serialized_end=802
+  _globals['_RANKRESPONSE']._serialized_start=804
+  _globals['_RANKRESPONSE']._serialized_end=859
+  _globals['_REWARDSERVICE']._serialized_start=1075
+  _globals['_REWARDSERVICE']._serialized_end=1199
 # @@protoc_insertion_point(module_scope)

@@ -27,12 +27,14 @@ SCORE_ERROR_REASON_TOO_LONG: ScoreErrorReason
 SCORE_ERROR_REASON_NOT_FINITE: ScoreErrorReason
 
 class ScoreItem(_message.Message):
-    __slots__ = ("prompt", "response")
+    __slots__ = ("prompt", "response", "sequence")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     prompt: _types_pb2.Prompt
     response: _types_pb2.Response
-    def __init__(self, prompt: _Optional[_Union[_types_pb2.Prompt, _Mapping]] = ..., response: _Optional[_Union[_types_pb2.Response, _Mapping]] = ...) -> None: ...
+    sequence: str
+    def __init__(self, prompt: _Optional[_Union[_types_pb2.Prompt, _Mapping]] = ..., response: _Optional[_Union[_types_pb2.Response, _Mapping]] = ..., sequence: _Optional[str] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("models", "items", "tokenizer_digest", "request_id", "deterministic")
