@@ -12,6 +12,13 @@ from services.storage.object_store import ObjectInfo, ObjectNotFound, ObjectStor
 _seconds, _bytes, _errors = metrics.OPERATIONS.on(), metrics.BYTES.on(), metrics.ERRORS.on()
 
 
+OPERATION_NAMES = ("put", "put_file", "get", "get_file", "exists", "list", "children", "delete", "delete_prefix")
+UNAVAILABLE, REFUSED, OTHER = "unavailable", "refused", "other"
+for _operation in OPERATION_NAMES:
+    for _kind_of_error in (UNAVAILABLE, REFUSED, OTHER):
+        _errors.labels(_operation, _kind_of_error)  # from 0 on: the rate of a series begins with its second value
+
+
 class MeasuredStore:
     """`inner` with metrics; what it raises passes through."""
 
@@ -76,5 +83,5 @@ def _measured(operation: str) -> Iterator[None]:
 
 def _kind(error: Exception) -> str:
     if isinstance(error, StorageUnavailable):
-        return "unavailable"
-    return "refused" if isinstance(error, StorageRefused) else "other"
+        return UNAVAILABLE
+    return REFUSED if isinstance(error, StorageRefused) else OTHER

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {"runtime", "storage", "language_model", "data", "simulator", "serving"}
 # These put the whole system together, so they may know all of it.
-ORCHESTRATORS = {"local", "quickstart"}
+ORCHESTRATORS = {"local", "quickstart", "monitoring"}
 # The modules that speak the contracts; everything else works on plain values.
 CONTRACT_MODULES = ("servicer.py", "rollouts.py", "specs.py", "progress.py")
 # Clients and services connect alike.

@@ -1,0 +1,1 @@
+"""Docs, dashboards and alerts of the system, generated from the definitions of its metrics."""
