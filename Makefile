@@ -7,7 +7,7 @@ BUILDER ?= $(shell command -v docker || command -v podman)
 TARGET ?= cpu
 IMAGE ?= rlhf:0.1.0-$(TARGET)
 
-.PHONY: run test test-full lint protos bench base-model acceptance image clean
+.PHONY: run test test-full lint protos monitoring bench base-model acceptance image clean
 
 run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
 	$(BIN)/rlhf quickstart --seed $(SEED)
@@ -23,9 +23,13 @@ lint: $(INSTALLED)
 	$(BIN)/pyright
 	cd protos && ../$(BIN)/buf lint
 	PYTHON=$(BIN)/python BUF=$(BIN)/buf scripts/protos.sh --check
+	$(BIN)/python -m services.monitoring --check
 
 protos: $(INSTALLED)             ## regenerate the committed stubs
 	PYTHON=$(BIN)/python scripts/protos.sh
+
+monitoring: $(INSTALLED)         ## regenerate docs/metrics.md, monitoring/dashboards and monitoring/rules
+	$(BIN)/python -m services.monitoring
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks

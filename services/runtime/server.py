@@ -15,11 +15,12 @@ from grpc_health.v1._async import HealthServicer  # `health.aio`, under a name t
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime.admission import Admission
+from services.runtime.certificates import show_expiry
 from services.runtime.channels import Option, size_options
 from services.runtime.errors import Conflict
 from services.runtime.identity import open_gate
 from services.runtime.interceptors import CallInterceptor
-from services.runtime.metrics import MetricsServer
+from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.settings import ServerSettings, is_loopback
 from services.runtime.tls import server_credentials
 
@@ -103,6 +104,9 @@ async def running(
     )
     names = list(register(server))
     health_servicer = _add_health_and_reflection(server, names)
+    show_build(name)
+    if settings.tls_cert:
+        show_expiry(settings.tls_cert)
     address, metrics = _bind(server, settings)
     async with _probes(health_servicer, settings):
         await server.start()
