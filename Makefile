@@ -7,7 +7,7 @@ BUILDER ?= $(shell command -v docker || command -v podman)
 TARGET ?= cpu
 IMAGE ?= rlhf:0.1.0-$(TARGET)
 
-.PHONY: run test test-full lint protos monitoring bench base-model acceptance image clean
+.PHONY: run test test-full lint protos monitoring bench base-model acceptance image k8s-check clean
 
 run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
 	$(BIN)/rlhf quickstart --seed $(SEED)
@@ -42,6 +42,10 @@ acceptance: $(INSTALLED)         ## the quickstart on seeds 0, 1, 2 and the seco
 
 image:                           ## IMAGE from TARGET=cpu or gpu; PIP_OPTIONS and BUILD_OPTIONS reach pip and the builder
 	$(BUILDER) build --target $(TARGET) --tag $(IMAGE) --build-arg PIP_OPTIONS="$(PIP_OPTIONS)" $(BUILD_OPTIONS) .
+
+k8s-check: $(INSTALLED)          ## renders every overlay, checks it against schemas, our own rules and checkov
+	$(BIN)/python -m pytest tests/unit/k8s
+	BIN=$(BIN) scripts/checkov.sh
 
 clean:
 	rm -rf .venv build
