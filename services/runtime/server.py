@@ -1,9 +1,6 @@
 """A gRPC server with health, reflection, metrics and a stop that answers what it has accepted."""
 
-import asyncio
 import logging
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from services.runtime.identity import open_gate
 from services.runtime.interceptors import CallInterceptor
 from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.settings import ServerSettings, is_loopback
+from services.runtime.stopping import stop_request
 from services.runtime.tls import server_credentials
 
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
@@ -70,26 +68,11 @@ async def serve(
     Prints `listening on HOST:PORT metrics HOST:PORT` once calls are accepted, so that a parent learns the ports.
     `alongside` is entered once the address is known and left while calls are still answered.
     """
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    if settings.stop_with_parent:
-        _set_at_end_of_stdin(stopping)
+    stopping = stop_request(settings.stop_with_parent)
     async with running(name, settings, register, admission) as address, (alongside or nullcontext)(address):
         print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
         await stopping.wait()
         log.info("%s stops", name)
-
-
-def _set_at_end_of_stdin(stopping: asyncio.Event) -> None:
-    """Nobody writes to it: it becomes readable when its other end is gone, however the parent ended."""
-    loop = asyncio.get_running_loop()
-
-    def ended() -> None:
-        loop.remove_reader(sys.stdin)
-        stopping.set()
-
-    loop.add_reader(sys.stdin, ended)
 
 
 @asynccontextmanager
