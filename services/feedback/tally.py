@@ -76,13 +76,10 @@ class Tally:
             self._stand(history, judgement)
         self._refresh(judgement.item)
 
-    def voters(self, item: str) -> dict[str, Judgement]:
-        return self.votes[item]
-
     def unseen_open(self, rater: str) -> int:
         """Open items that the rater has not seen."""
-        history = self.history(rater)
-        return len(self.open) - sum(history.seen(item) for item in self.open) if history.standing else len(self.open)
+        seen = (item for item, occasion in self.history(rater).standing if occasion == FIRST_TIME)
+        return len(self.open) - sum(item in self.open for item in seen)
 
     def _overlaps(self, index: int) -> bool:
         return int((index + 1) * self._overlap_share + 1e-9) > int(index * self._overlap_share + 1e-9)
