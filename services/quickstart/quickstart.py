@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import rlhf
@@ -30,8 +31,10 @@ def main(
     out: Path = Path("build/quickstart"),
     fast: bool = False,
     controls: bool = False,
+    client: rlhf.Client | None = None,
 ) -> dict:
-    """Returns what report.json holds. `storage` is a folder or s3://…; by default a new folder under `out`.
+    """Returns what report.json holds. `client` leads to services that run already; by default it starts its own, on
+    `storage`: a folder or s3://…, by default a new folder under `out`.
 
     `fast` does a little of everything, to see that it works; `controls` adds the negative controls.
     """
@@ -39,17 +42,14 @@ def main(
     started, narrator, chosen = time.monotonic(), Narrator(), load_world(world or "home")
     plan = SMALL if fast else FULL
     where = storage or str(out / f"storage-{time.strftime('%Y%m%d-%H%M%S')}")
-    with MemoryWatch() as memory:
-        with narrator.stage("start", "Starting policy, reward, reference and trainer"):
-            services = Services(storage=where, folder=out / "services").start()
-        with services, rlhf.Client(**services.connection) as client:
-            road = Road(client, chosen, plan, seed, out, narrator)
-            walk(road)
-            with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):
-                results = judge(road)
-            if controls:
-                with narrator.stage("controls", "Negative controls"):
-                    results["controls"] = run_controls(road)
+    with MemoryWatch() as memory, nullcontext(client) if client else own_services(where, out, narrator) as connected:
+        road = Road(connected, chosen, plan, seed, out, narrator)
+        walk(road)
+        with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):
+            results = judge(road)
+        if controls:
+            with narrator.stage("controls", "Negative controls"):
+                results["controls"] = run_controls(road)
     results |= {
         "seed": seed,
         "world": chosen.name,
@@ -63,6 +63,14 @@ def main(
     write_report(results, out)
     print_summary(results, out, narrator.console)
     return results
+
+
+@contextmanager
+def own_services(storage: str, out: Path, narrator: Narrator) -> Iterator[rlhf.Client]:
+    with narrator.stage("start", "Starting policy, reward, reference and trainer"):
+        services = Services(storage=storage, folder=out / "services").start()
+    with services, rlhf.Client(**services.connection) as client:
+        yield client
 
 
 def walk(road: Road) -> None:

@@ -81,7 +81,7 @@ def _credential(name: str, help: str) -> Any:
     return typer.Option(flag, help=f"{help}; or {variable(name)}", show_default=False, rich_help_panel="Who you are")
 
 
-# They start services of their own, whatever the environment says of others.
+# They start services of their own, whatever the environment says of others (quickstart: unless it is told otherwise).
 WITHOUT_CLIENT = ("up", "quickstart")
 
 

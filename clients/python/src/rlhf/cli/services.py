@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from rlhf.cli.output import Json, show
+from rlhf.client import Client
 from rlhf.errors import RlhfError
 
 INSTALL = (
@@ -58,18 +59,24 @@ def up(
 
 
 def quickstart(
+    context: typer.Context,
     seed: Annotated[int, typer.Option(help="of everything that is random")] = 0,
     storage: Annotated[str | None, typer.Option(help="a folder or s3://…; by default a new folder under --out")] = None,
     world: Annotated[str | None, typer.Option(help="file of another simulated world")] = None,
     out: Annotated[Path, typer.Option(help="folder for report.html and report.json")] = Path("build/quickstart"),
     fast: Annotated[bool, typer.Option("--fast", help="a small plan that shows the road, not its results")] = False,
+    connected: Annotated[bool, typer.Option("--connected", help="use the services that run already")] = False,
     as_json: Json = False,
 ) -> None:
-    """Walk the whole road on this machine: SFT, comparisons, reward model, PPO and DPO, and a report."""
+    """Walk the whole road: SFT, comparisons, reward model, PPO and DPO, and a report; by default on this machine."""
+    if connected and storage:
+        raise RlhfError("--storage is for services of its own; those that --connected uses have theirs")
     end_in_order_on_sigterm()
     with installed("services.quickstart") as module:
         # People read the story on stdout; with --json it is machines that do.
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-            report = module.main(seed=seed, storage=storage, world=world, out=out, fast=fast)
+            assert context.parent, "a command of `rlhf`"
+            with Client(**context.parent.params) if connected else contextlib.nullcontext() as client:
+                report = module.main(seed=seed, storage=storage, world=world, out=out, fast=fast, client=client)
         if as_json:
             show(report, "", as_json)
