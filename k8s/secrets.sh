@@ -29,7 +29,7 @@ exists rlhf-object-store || make rlhf-object-store "AWS_ACCESS_KEY_ID=$(random 1
 
 # name:role, one Secret rlhf-token-NAME for whoever shows it; the services know hashes alone.
 lines=""
-for identity in operator:operator worker:trainer application:caller annotator:annotator; do
+for identity in operator:operator worker:trainer feedback:caller application:caller annotator:annotator; do
     name=${identity%%:*}
     exists "rlhf-token-$name" || make "rlhf-token-$name" "token=$(random 32)"
     hash=$(kube get secret "rlhf-token-$name" --output 'jsonpath={.data.token}' | base64 --decode | sha256sum | cut -d' ' -f1)

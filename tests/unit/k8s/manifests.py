@@ -13,7 +13,7 @@ import yaml
 K8S = Path(__file__).parents[3] / "k8s"
 RENDERED = tuple(sorted(str(p.parent.relative_to(K8S)) for p in K8S.glob("[ov]*/*/kustomization.yaml")))
 # One process each, with a headless Service.
-SERVICES = ("policy", "reward", "reference", "trainer")
+SERVICES = ("policy", "reward", "reference", "trainer", "feedback")
 
 Manifest = dict[str, Any]
 

@@ -12,6 +12,7 @@ KNOWN_SECRETS = {
     "rlhf-tokens",
     "rlhf-token-operator",
     "rlhf-token-worker",
+    "rlhf-token-feedback",
     "rlhf-tls",
     "rlhf-worker-tls",
 }
@@ -120,7 +121,7 @@ def test_what_is_scaled_has_no_number_of_its_own() -> None:
         for scaler in of_kind(name, "ScaledObject", "HorizontalPodAutoscaler"):
             target = named(name, "Deployment", scaler["spec"]["scaleTargetRef"]["name"])
             assert "replicas" not in target["spec"]
-            assert target["metadata"]["name"] != "rlhf-trainer"
+            assert target["metadata"]["name"] not in ("rlhf-trainer", "rlhf-feedback")
 
 
 def test_scaling_counts_what_waits_in_this_namespace() -> None:

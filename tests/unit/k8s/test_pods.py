@@ -118,8 +118,9 @@ def test_workers_get_the_image_of_the_trainer(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_there_is_one_trainer_at_a_time(name: str) -> None:
-    spec = named(name, "Deployment", "rlhf-trainer")["spec"]
+@pytest.mark.parametrize("service", ["trainer", "feedback"])
+def test_there_is_one_at_a_time_of_each_that_writes(name: str, service: str) -> None:
+    spec = named(name, "Deployment", f"rlhf-{service}")["spec"]
     assert spec["replicas"] == 1
     assert spec["strategy"] == {"type": "Recreate"}
 
