@@ -20,6 +20,7 @@ from typing import Any
 from kubernetes.client import ApiClient, ApiException, CoordinationV1Api, V1Lease, V1LeaseSpec, V1ObjectMeta
 from urllib3.exceptions import HTTPError
 
+from services.trainer.launchers.api_errors import NOT_FOUND, explain
 from services.trainer.launching import open_api, own_namespace
 from services.trainer.settings import TrainerSettings
 
@@ -27,7 +28,6 @@ DURATION_SECONDS = 15.0  # after its last renewal a lease is anybody's
 RENEW_DEADLINE_SECONDS = 10.0  # the holder gives up before others take over
 RETRY_SECONDS = 2.0
 TIMEOUT_SECONDS = 5.0
-NOT_FOUND = 404
 LOST = 1  # exit code
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Lease:
         try:
             return request()
         except (ApiException, HTTPError) as error:
-            log.warning("the lease %s: %s", self._name, error)
+            log.warning("the lease %s: %s", self._name, explain(error))
             return None
 
     def _read(self) -> Any | None:

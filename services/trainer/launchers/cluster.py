@@ -74,11 +74,18 @@ class ClusterLauncher:
     def poll(self, launch: Launch, ran: bool) -> Sight:
         if problem := self._jobs.problem or self._pods.problem:
             return Running(problem) if ran else Waiting(problem)
-        pods = self._pods.having(launch["labels"])
-        sight = Case(self._job(launch), pods, ran, self._events, self._patience).diagnose()
-        if isinstance(sight, Exit) and (printed := self._logs.get(launch["name"])):
+        job, pods = self._job(launch), self._pods.having(launch["labels"])
+        sight = Case(job, pods, ran, self._events, self._patience).diagnose()
+        if not isinstance(sight, Exit):
+            return sight
+        if printed := self._logs.get(launch["name"]):
             printed.finish(LAST_LOG_SECONDS)
-        return sight
+        # The mirror of the Jobs may have heard of the end before the mirror of the pods.
+        return Case(job, self._listed_pods(launch), ran, self._events, self._patience).diagnose()
+
+    def _listed_pods(self, launch: Launch) -> Sequence[Any]:
+        selector = ",".join(f"{name}={value}" for name, value in launch["labels"].items())
+        return self._core.list_namespaced_pod(self._namespace, label_selector=selector, _request_timeout=TIMEOUTS).items
 
     def _job(self, launch: Launch) -> Any | None:
         """Of this run alone. The mirror may not have heard yet of one that is new."""

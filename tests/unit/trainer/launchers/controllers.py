@@ -38,7 +38,10 @@ class Controllers:
         return name
 
     def set_pod(self, name: str, status: Status) -> None:
-        self.core.replace_namespaced_pod_status(name, self.namespace, {"metadata": {"name": name}, "status": status})
+        """With its labels: who replaces a pod's status replaces those too."""
+        labels = self.core.read_namespaced_pod(name, self.namespace).metadata.labels
+        body = {"metadata": {"name": name, "labels": labels}, "status": status}
+        self.core.replace_namespaced_pod_status(name, self.namespace, body)
 
     def delete_pod(self, name: str) -> None:
         self.core.delete_namespaced_pod(name, self.namespace, grace_period_seconds=0)
