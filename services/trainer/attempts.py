@@ -18,6 +18,9 @@ from typing import Any
 
 from services.storage.object_store import ObjectNotFound, ObjectStore
 
+STATE = "state.json"  # of a checkpoint
+VERSIONS = "versions"  # in that state: training versions that may go on generating
+
 RUNNING, SUCCEEDED, FAILED, STOPPED = "running", "succeeded", "failed", "stopped"
 
 
@@ -136,6 +139,13 @@ class Attempt:
         """Steps of the complete checkpoints, oldest first."""
         objects = self.store.list(f"{self.prefix}checkpoints/{stage}/")
         return sorted(int(o.key.split("/")[-2]) for o in objects if o.key.endswith("/manifest.json"))
+
+    def checkpoint_versions(self, stage: str, step: int) -> set[str]:
+        """Ids of training versions without which a resume from the checkpoint would generate with others."""
+        if not step:
+            return set()
+        state = read_json(self.store, f"{self.checkpoint_prefix(stage, step)}{STATE}") or {}
+        return {version["version"] for version in state.get(VERSIONS, [])}
 
     def metrics_key(self, stage: str, first: int, last: int) -> str:
         return f"{self.prefix}metrics/{stage}/{first:08d}-{last:08d}.jsonl"

@@ -20,8 +20,10 @@ def prune_run(store: ObjectStore, models: ModelStore, record: RunRecord, stages:
         attempt = Attempt(store, record.id, number)
         for stage in stages:
             _prune_stage(attempt, stage, base)
+    needed = Attempt(store, record.id, base.attempt).checkpoint_versions(base.stage, base.step)
     for stage in stages:
-        models.prune(f"{record.id}-{stage}", keep=set(), newest=NEWEST_TRAINING_VERSIONS, grace_seconds=0)
+        keep = needed if stage == base.stage else set()
+        models.prune(f"{record.id}-{stage}", keep, NEWEST_TRAINING_VERSIONS, grace_seconds=0)
 
 
 def _prune_stage(attempt: Attempt, stage: str, base: Base) -> None:

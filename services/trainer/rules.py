@@ -12,7 +12,6 @@ from services.trainer.recipes import (
     Optimization,
     PpoSpec,
     RewardModelSpec,
-    RunSpec,
     SftSpec,
     StageSpec,
     Updates,
@@ -85,9 +84,9 @@ def out_of_range(path: str, values: Any) -> Iterator[Problem]:
             yield Problem(name, f"{value:g}", str(RANGES[field.name]))
 
 
-def contradictions(path: str, stage: StageSpec, run: RunSpec) -> Iterator[Problem]:
+def contradictions(path: str, stage: StageSpec) -> Iterator[Problem]:
     if isinstance(stage, PpoSpec):
-        yield from _ppo(path, stage, run)
+        yield from _ppo(path, stage)
     elif isinstance(stage, SftSpec | RewardModelSpec | DpoSpec):
         yield from _supervised(f"{path}.optimization", stage.optimization)
 
@@ -98,7 +97,7 @@ def _supervised(path: str, optimization: Optimization) -> Iterator[Problem]:
         yield Problem(f"{path}.micro_batch_size", str(micro), f"at most the batch_size of {batch}")
 
 
-def _ppo(path: str, stage: PpoSpec, run: RunSpec) -> Iterator[Problem]:
+def _ppo(path: str, stage: PpoSpec) -> Iterator[Problem]:
     if stage.kl_target > 0 and stage.kl_coefficient == 0:
         expected = "0, or a kl_coefficient above 0: the controller multiplies it, and 0 stays 0"
         yield Problem(f"{path}.kl_target", f"{stage.kl_target:g} with kl_coefficient 0", expected)
@@ -107,9 +106,6 @@ def _ppo(path: str, stage: PpoSpec, run: RunSpec) -> Iterator[Problem]:
         given = f"{stage.minibatches} for {samples} samples (prompts_per_step × samples_per_prompt)"
         expected = f"minibatches of at least {MIN_WHITENED} samples, which advantages are whitened over"
         yield Problem(f"{path}.minibatches", given, expected)
-    if run.deterministic and stage.max_staleness > 0:
-        given = f"{stage.max_staleness} with deterministic"
-        yield Problem(f"{path}.max_staleness", given, "0: which version is at hand depends on timing")
     micro = stage.optimization.micro_batch_size
     if stage.minibatches and micro > samples // stage.minibatches:
         expected = f"at most the {samples // stage.minibatches} samples of a minibatch"

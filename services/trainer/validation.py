@@ -70,7 +70,7 @@ class _Check:
     def stage(self, path: str, name: str, stage: StageSpec) -> StageSpec:
         """The stage with its names pinned as far as they are good."""
         kind = kind_of(stage)
-        self.problems += [*out_of_range(path, stage), *contradictions(path, stage, self.spec)]
+        self.problems += [*out_of_range(path, stage), *contradictions(path, stage)]
         facts: dict[str, ModelFacts] = {}
         pins: dict[str, str] = {}
         for field_name, needed in MODELS[kind].items():

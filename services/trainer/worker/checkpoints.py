@@ -12,11 +12,10 @@ from torch import Tensor
 
 from services.storage import published
 from services.storage.published import publish, unpublish
-from services.trainer.attempts import Attempt
+from services.trainer.attempts import STATE, Attempt
 
 KEPT = 2  # the newest may turn out to be the one that a successor cannot read
 RNG = "rng"
-STATE = "state.json"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def test_optimization_has_the_fields_of_its_message() -> None:
 def test_the_defaults_obey_the_rules(kind: str) -> None:
     required = [f.name for f in dataclasses.fields(KINDS[kind]) if f.default is dataclasses.MISSING]
     stage = KINDS[kind](**dict.fromkeys(required, "name"))
-    assert [*out_of_range(kind, stage), *contradictions(kind, stage, RunSpec("x", stage))] == []
+    assert [*out_of_range(kind, stage), *contradictions(kind, stage)] == []
 
 
 def test_a_single_stage_goes_by_its_kind() -> None:

@@ -5,7 +5,7 @@ import pytest
 from services.storage.location import open_store
 from services.storage.models import ModelStore
 from services.storage.object_store import ObjectStore
-from services.trainer.attempts import Attempt, Base
+from services.trainer.attempts import Attempt, Base, write_json
 from services.trainer.records import RunRecord, RunState, Transition
 from services.trainer.retention import NEWEST_TRAINING_VERSIONS, prune_run
 from tests.unit.trainer.control_planes import LLAMA, publish
@@ -55,6 +55,20 @@ def test_a_run_that_may_be_resumed_keeps_its_last_checkpoint(
         "2/checkpoints/ppo/00000030/policy.safetensors",
     ]
     assert [key for key in left if "rollouts" in key] == ["2/rollouts/ppo/00000030.json"]
+
+
+def test_versions_that_the_last_checkpoint_names_stay(store: ObjectStore, tmp_path: Path) -> None:
+    """They go on generating for the successor; see PPO's max_staleness."""
+    models = ModelStore(store, tmp_path / "cache")
+    oldest, newest = models.versions("run-1-ppo")[-1], models.versions("run-1-ppo")[0]
+    state = {"versions": [{"version": oldest.version}]}
+    write_json(store, Attempt(store, "run-1", 2).checkpoint_prefix("ppo", 30) + "state.json", state)
+    prune(store, tmp_path, RunState.FAILED)
+    left = {version.version for version in models.versions("run-1-ppo")}
+    assert left >= {oldest.version, newest.version}
+    assert len(left) == NEWEST_TRAINING_VERSIONS + 1
+    prune(store, tmp_path, RunState.SUCCEEDED)
+    assert oldest.version not in {version.version for version in models.versions("run-1-ppo")}
 
 
 def test_pruning_twice_does_no_harm(store: ObjectStore, tmp_path: Path) -> None:

@@ -68,5 +68,5 @@ def new_experience(context: StageContext, spec: PpoSpec, ppo: Ppo, step: int) ->
     )
     prompts = [ppo.prompts[index] for index in indexes]
     return collect(
-        context.collector, ppo.publisher.acceptable, ppo.reward, ppo.reference, prompts, plan, context.stopwatch
+        context.collector, ppo.publisher.asked(step), ppo.reward, ppo.reference, prompts, plan, context.stopwatch
     )

@@ -6,6 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from services.language_model.loading import load_causal, load_tokenizer
 from services.storage.models import Version
+from services.trainer.attempts import VERSIONS
 from services.trainer.recipes import PpoSpec
 from services.trainer.worker.checkpoints import Checkpoint
 from services.trainer.worker.collector import Prompt, RewardRole
@@ -37,7 +38,8 @@ class Ppo:
 
     def checkpoint(self, step: int) -> Checkpoint:
         tensors = {"policy": self.learner.policy.tensors(), "value": self.learner.value.tensors()}
-        return Checkpoint(step, tensors, {"kl_coefficient": self.controller.coefficient, "used": self.ledger.used})
+        state = {"kl_coefficient": self.controller.coefficient, "used": self.ledger.used}
+        return Checkpoint(step, tensors, state | {VERSIONS: self.publisher.state()})
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.learner.policy.load(checkpoint.tensors["policy"])
@@ -45,8 +47,7 @@ class Ppo:
         self.controller.coefficient = checkpoint.state["kl_coefficient"]
         self.ledger.used = checkpoint.state["used"]
         self.step = checkpoint.step
-        # The same bytes under this attempt's id: rollouts persisted under the other id are known by the digest.
-        self.publisher.publish(self.step)
+        self.publisher.restore(self.step, checkpoint.state[VERSIONS])
 
 
 def prepare(context: StageContext, spec: PpoSpec) -> Ppo:

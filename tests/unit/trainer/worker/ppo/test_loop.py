@@ -31,9 +31,11 @@ class Trained:
         values: dict[str, object] = {"steps": 3, "prompts_per_step": 8, "max_new_tokens": 6, "optimization": FAST}
         return PpoSpec(self.sft, self.reward, self.prompts, **(values | more))  # type: ignore[arg-type]
 
-    def run(self, spec: PpoSpec, run_id: str, collector: DirectCollector | None = None) -> StageOutcome:
+    def run(
+        self, spec: PpoSpec, run_id: str, collector: DirectCollector | None = None, deterministic: bool = True
+    ) -> StageOutcome:
         world = SmallWorld(self.world.folder, run_id)
-        (outcome,) = world.run(RunSpec(run_id, spec, deterministic=True), collector=collector).values()
+        (outcome,) = world.run(RunSpec(run_id, spec, deterministic=deterministic), collector=collector).values()
         return outcome
 
     def steps(self, run_id: str) -> list[Step]:
@@ -189,11 +191,22 @@ def test_strictly_on_policy_names_one_version_and_each_differs(trained: Trained)
 
 def test_stale_weights_within_the_bound_are_used_and_corrected_for(trained: Trained) -> None:
     collector = Recorder(trained.world.models)
-    trained.run(trained.spec(steps=4, max_staleness=1), "stale", collector)
+    trained.run(trained.spec(steps=4, max_staleness=1), "stale", collector, deterministic=False)
     assert [len(asked) for asked in collector.asked] == [1, 1, 2, 2]
     assert collector.asked[3][1] == collector.asked[2][0]
     metrics = [step.metrics for step in trained.steps("stale")]
     assert metrics[1]["mismatch_max"] < 1e-4 < metrics[2]["mismatch_max"]
+
+
+def test_a_deterministic_run_leaves_the_generator_no_choice_of_weights(trained: Trained) -> None:
+    """It stays with one version for as many steps as it may."""
+    collector = Recorder(trained.world.models)
+    trained.run(trained.spec(steps=5, max_staleness=1), "chosen", collector)
+    assert all(len(asked) == 1 for asked in collector.asked)
+    made = [asked[0].split("@")[1].split("-")[0] for asked in collector.asked]
+    assert made[2:] == ["1.2", "1.2", "1.4"]
+    assert collector.asked[0] == collector.asked[1] == [trained.sft]
+    assert [step.metrics["weights_lag"] for step in trained.steps("chosen")] == [0, 1, 0, 1, 0]
 
 
 def test_the_adaptive_controller_is_carried_from_step_to_step(trained: Trained) -> None:

@@ -57,6 +57,24 @@ def test_versions_that_a_replica_may_be_fetching_stay(world: SmallWorld, weights
     assert {version.version for version in world.models.versions("run-1-ppo")} == {version.version for version in made}
 
 
+def test_versions_that_a_checkpoint_names_stay_until_it_goes(
+    world: SmallWorld, weights: WeightPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resume from it generates with them, however far the attempt had come before it died."""
+    monkeypatch.setattr(publisher, "GRACE_SECONDS", 0.0)
+
+    def steps() -> list[int]:
+        return sorted(version.metadata["step"] for version in world.models.versions("run-1-ppo"))
+
+    for step in range(1, 31):
+        if step in (4, 11, 21):  # after the update, before it is published
+            weights.state()
+        weights.publish(step)
+        if step == 20:
+            assert steps() == [2, 3, 9, 10, 17, 18, 19, 20]
+    assert steps() == [9, 10, 19, 20, 27, 28, 29, 30], "two checkpoints are kept"
+
+
 def test_the_lag_is_how_many_steps_older_the_generating_weights_are(weights: WeightPublisher) -> None:
     for step in range(1, 4):
         weights.publish(step)
