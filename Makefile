@@ -7,7 +7,7 @@ BUILDER ?= $(shell command -v docker || command -v podman)
 TARGET ?= cpu
 IMAGE ?= rlhf:0.1.0-$(TARGET)
 
-.PHONY: run test test-full lint protos monitoring bench base-model acceptance image k8s-check clean
+.PHONY: run test test-full lint protos monitoring bench base-model acceptance image k8s-check cluster-test clean
 
 run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
 	$(BIN)/rlhf quickstart --seed $(SEED)
@@ -46,6 +46,9 @@ image:                           ## IMAGE from TARGET=cpu or gpu; PIP_OPTIONS an
 k8s-check: $(INSTALLED)          ## renders every overlay, checks it against schemas, our own rules and checkov
 	$(BIN)/python -m pytest tests/unit/k8s
 	BIN=$(BIN) scripts/checkov.sh
+
+cluster-test: $(INSTALLED)       ## on a real cluster: KUBECONFIG names it, and its nodes have IMAGE
+	KUBECONFIG=$${KUBECONFIG:?names no cluster} IMAGE=$(IMAGE) $(BIN)/python -m pytest -x -v tests/cluster
 
 clean:
 	rm -rf .venv build
