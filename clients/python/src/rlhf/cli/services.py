@@ -44,6 +44,7 @@ def end_in_order_on_sigterm() -> None:
 def up(
     storage: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix?endpoint=…")] = "build/storage",
     logs: Annotated[Path, typer.Option(help="folder for the services' logs")] = Path("build/services"),
+    monitoring: Annotated[bool, typer.Option("--monitoring", help="a Prometheus too, where one is installed")] = False,
     as_json: Json = False,
 ) -> None:
     """Start all services on this machine, until Ctrl-C."""
@@ -52,9 +53,14 @@ def up(
         contextlib.suppress(KeyboardInterrupt),
         installed("services.local") as local,
         local.Services(storage=storage, folder=logs, ports=local.FIXED_PORTS) as services,
+        contextlib.ExitStack() as beside,
     ):
-        lines = [f"{name:<10} {address}" for name, address in services.addresses.items()]
-        show(services.addresses, "\n".join([*lines, "Ctrl-C stops them."]), as_json)
+        where = dict(services.addresses)
+        if monitoring:
+            prometheus = local.Prometheus(services.metrics_addresses, logs / "prometheus")
+            where["prometheus"] = beside.enter_context(prometheus).url
+        lines = [f"{name:<10} {address}" for name, address in where.items()]
+        show(where, "\n".join([*lines, "Ctrl-C stops them."]), as_json)
         signal.pause()
 
 
