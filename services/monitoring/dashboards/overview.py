@@ -47,6 +47,8 @@ def serving(service: str) -> Row:
     return Row(WHAT[service], (replicas(service), *calls(SERVICES[service]), *queue(service)))
 
 
+FEEDBACK = Row("Judgements: feedback", (replicas("feedback"), *calls("FeedbackService")))
+
 TRAINING = Row(
     "Training: trainer and workers",
     (
@@ -86,5 +88,5 @@ OVERVIEW = Dashboard(
     "RLHF / Overview",
     "Is anything wrong, and where? One row per stage; every light leads to the dashboard that says more.",
     (NAMESPACE,),
-    (*(serving(service) for service in SERVICES), TRAINING, STORAGE),
+    (*(serving(service) for service in SERVICES), FEEDBACK, TRAINING, STORAGE),
 )
