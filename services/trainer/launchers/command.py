@@ -19,10 +19,12 @@ class WorkerSettings:
     reference: str
     work_dir: Path
 
-    def flags(self, assignment: Assignment, folder: Path) -> list[str]:
+    def flags(self, assignment: Assignment, folder: Path, last_words: Path) -> list[str]:
+        """`last_words` is a file for why a worker cannot go on, where storage cannot be told."""
         return [
             *("--storage", self.storage, "--run", assignment.run_id, "--attempt", str(assignment.attempt)),
             *("--trainer", self.trainer, "--policy", self.policy),
             *("--reward", self.reward, "--reference", self.reference),
             *("--threads", str(assignment.threads), "--work-dir", str(folder)),
+            *("--last-words", str(last_words)),
         ]

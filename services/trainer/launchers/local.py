@@ -14,11 +14,13 @@ import psutil
 
 from services.runtime.channels import own_variables
 from services.trainer.launchers.command import MODULE, WorkerSettings
-from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running
+from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running, Verdict
 
 # A worker waits for a line before it becomes the worker (same process id). A control plane that dies before it has
 # recorded the worker closes the pipe instead, and the worker goes away unheard.
 GATE = "import os, sys; sys.stdin.readline() == 'go\\n' or sys.exit(0); os.execv(sys.argv[1], sys.argv[1:])"
+
+LAST_WORDS = "last_words.txt"
 
 # Nothing else of the control plane's environment reaches a worker.
 KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE"}
@@ -59,7 +61,7 @@ class LocalLauncher:
     def poll(self, launch: Launch, ran: bool = True) -> Running | Exit:
         if child := self._children.get(launch["pid"]):
             code = child.poll()
-            return Running() if code is None else Exit(describe(code))
+            return Running() if code is None else _last_words(launch) or Exit(describe(code))
         return Running() if _process(launch) else Exit("ended without a last word")
 
     def stop(self, launch: Launch, grace_seconds: float) -> None:
@@ -93,7 +95,7 @@ class LocalLauncher:
         program = [sys.executable, *torchrun(assignment.placement.processes_per_node), *self._command]
         with (folder / "log.txt").open("wb") as out:
             return subprocess.Popen(
-                [sys.executable, "-c", GATE, *program, *self._settings.flags(assignment, folder)],
+                [sys.executable, "-c", GATE, *program, *self._settings.flags(assignment, folder, folder / LAST_WORDS)],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -125,6 +127,12 @@ def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, st
     kept = {name: value for name, value in environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
     rules = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
     return {**kept, **own_variables(environ), **rules}
+
+
+def _last_words(launch: Launch) -> Exit | None:
+    """A worker's own, where it had no other place to leave them."""
+    file = Path(launch["log"]).with_name(LAST_WORDS)
+    return Exit(f"could not go on: {file.read_text().strip()}", Verdict.HOPELESS) if file.exists() else None
 
 
 def _process(launch: Launch) -> psutil.Process | None:

@@ -28,7 +28,7 @@ RENDEZVOUS_PORT = 29400
 RENDEZVOUS_SECONDS = 900  # for the pods of one Job to come up; images are pulled at different speeds
 SHUTDOWN_MARGIN_SECONDS = 5
 TOKEN_FOLDER, TLS_FOLDER = "/etc/rlhf/token", "/etc/rlhf/tls"
-TERMINATION_LOG = "/dev/termination-log"
+LAST_WORDS = Path("/dev/termination-log")  # which the cluster keeps in the pod's status
 
 Manifest = dict[str, Any]
 
@@ -104,13 +104,13 @@ class JobTemplate:
             "image": self.settings.worker_image,
             "imagePullPolicy": "IfNotPresent",
             "command": ["torchrun", *self._torchrun(assignment, name)],
-            "args": [*self.worker.flags(assignment, WORK_DIR), *self._metrics_flags()],
+            "args": [*self.worker.flags(assignment, WORK_DIR, LAST_WORDS), *self._metrics_flags()],
             "env": self._environment(assignment),
             "ports": [{"name": "metrics", "containerPort": self.settings.worker_metrics_port}],
             "resources": self._resources(assignment),
             "volumeMounts": [mount for _, mount in self._volumes(assignment)],
-            "terminationMessagePath": TERMINATION_LOG,
-            "terminationMessagePolicy": "FallbackToLogsOnError",
+            "terminationMessagePath": str(LAST_WORDS),
+            "terminationMessagePolicy": "File",  # never the end of the log, which says nothing for certain
             "securityContext": {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,

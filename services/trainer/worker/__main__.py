@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from transformers.utils import logging as hf_logging
 
 from services.runtime.channels import open_channel, own_credentials
-from services.runtime.errors import InvalidInput, ServiceError
+from services.runtime.errors import InvalidInput, RetryLater, ServiceError
 from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.process import configure_logging
 from services.runtime.settings import load_settings
@@ -49,6 +50,7 @@ def main(settings: WorkerSettings) -> int:
             )
         except ServiceError as error:
             log.error("failed: %s", error.message)
+            leave(settings.last_words, error)
             return FAILED
         bench = Workbench(
             attempt=attempt,
@@ -98,6 +100,12 @@ def follow(settings: WorkerSettings, ranks: Ranks) -> Outside:
     store: Any = Absent("storage")
     attempt = FollowedAttempt(attempts.Attempt(store, settings.run, settings.attempt), ranks.leave_word)
     return store, attempt, cast(Any, Absent("services"))
+
+
+def leave(last_words: Path | None, error: ServiceError) -> None:
+    """What may be otherwise later is not said: another attempt is made then."""
+    if last_words and not isinstance(error, RetryLater):
+        last_words.write_text(error.message)
 
 
 def work(bench: Workbench, spec: RunSpec) -> int:

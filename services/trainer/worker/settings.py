@@ -19,6 +19,7 @@ class WorkerSettings(Settings):
     reference: str = "127.0.0.1:50053"
     threads: int = 1
     work_dir: Path = Path(".")  # for what is fetched and written meanwhile
+    last_words: Path | None = None  # a file for why it cannot go on, where storage cannot be told
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
 

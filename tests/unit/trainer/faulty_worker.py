@@ -91,7 +91,7 @@ class FaultyWorker:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("plan", type=json.loads)
-    for name in ("storage", "run", "trainer", "policy", "reward", "reference", "work-dir"):
+    for name in ("storage", "run", "trainer", "policy", "reward", "reference", "work-dir", "last-words"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("attempt", "threads"):
         parser.add_argument(f"--{name}", type=int, required=True)

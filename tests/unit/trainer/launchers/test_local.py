@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.trainer.launchers.launcher import Assignment, Exit, LaunchRefused, Running
+from services.trainer.launchers.launcher import Assignment, Exit, LaunchRefused, Running, Verdict
 from services.trainer.launchers.local import LocalLauncher, WorkerSettings, describe, worker_environment
 from services.trainer.placement import Placement
 
@@ -54,7 +54,7 @@ def test_a_worker_is_told_everything_and_its_output_kept(launchers: Launchers, t
     folder = tmp_path / "run-1" / "1"
     assert printed(launcher, launch) == (
         f"{folder} 2 --storage store --run run-1 --attempt 1 --trainer trainer:1 --policy policy:1 --reward reward:1 "
-        f"--reference reference:1 --threads 2 --work-dir {folder}\n"
+        f"--reference reference:1 --threads 2 --work-dir {folder} --last-words {folder}/last_words.txt\n"
     )
     assert launcher.read_log(launch, 3, 5) == printed(launcher, launch).encode()[3:8]
     launcher.clear(launch)
@@ -154,6 +154,15 @@ def test_several_processes_are_started_by_torchrun(tmp_path: Path) -> None:
     launcher.begin(job, launch)
     until(lambda: ended(launcher, launch))
     assert sorted(line for line in printed(launcher, launch).splitlines() if line[0].isdigit()) == ["0 2 3", "1 2 3"]
+
+
+def test_last_words_leave_no_hope(launchers: Launchers) -> None:
+    code = "import sys; open(sys.argv[-1], 'w').write('the bucket is gone\\n'); sys.exit(1)"
+    launcher = launchers(code)
+    launch = launcher.prepare(JOB)
+    launcher.begin(JOB, launch)
+    until(lambda: ended(launcher, launch))
+    assert launcher.poll(launch) == Exit("could not go on: the bucket is gone", Verdict.HOPELESS)
 
 
 def test_a_worker_that_cannot_be_started_is_refused_with_the_reason(tmp_path: Path) -> None:

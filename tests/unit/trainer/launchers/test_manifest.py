@@ -47,6 +47,12 @@ def test_a_job_belongs_to_its_run_and_attempt() -> None:
     }
 
 
+def test_last_words_are_kept_by_the_cluster_and_never_mixed_with_the_log() -> None:
+    made = container()
+    assert made["args"][made["args"].index("--last-words") + 1] == made["terminationMessagePath"]
+    assert made["terminationMessagePolicy"] == "File"
+
+
 def test_no_cluster_makes_a_second_worker_of_one_attempt() -> None:
     spec = job()["spec"]
     assert spec["backoffLimit"] == 0
@@ -64,7 +70,8 @@ def test_a_single_node_runs_torchrun_alone() -> None:
     assert made["args"] == [
         *("--storage", "s3://bucket", "--run", "run-1", "--attempt", "2", "--trainer", "rlhf-trainer:50054"),
         *("--policy", "dns:///p:1", "--reward", "dns:///r:1", "--reference", "dns:///f:1"),
-        *("--threads", "3", "--work-dir", "/work", "--metrics-host", "0.0.0.0", "--metrics-port", "9055"),
+        *("--threads", "3", "--work-dir", "/work", "--last-words", "/dev/termination-log"),
+        *("--metrics-host", "0.0.0.0", "--metrics-port", "9055"),
     ]
     assert job()["spec"]["completionMode"] == "NonIndexed"
 

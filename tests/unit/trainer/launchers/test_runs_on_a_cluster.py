@@ -343,6 +343,22 @@ async def test_last_words_that_leave_no_hope_fail_the_run_at_once(
     assert failed.reason == f"the worker of attempt 1 could not go on: {words}"
 
 
+async def test_storage_that_does_not_answer_a_worker_is_told_by_what_it_printed(
+    trainer: ControlPlane, controllers: Controllers, cluster: Cluster
+) -> None:
+    async with trainer(max_attempts=1) as stubs:
+        run = await stubs.create()
+        pod = controllers.add_pod(job := await until_job(controllers, run), running())
+        cluster.print(pod, "ERROR failed: no answer from the storage of bucket 'b': connection refused\n")
+        controllers.set_pod(pod, terminated(1))
+        controllers.fail(job)
+        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
+    assert failed.reason == (
+        "given up after 1 attempts: the worker of attempt 1 ended with exit code 1 and without a last word; it printed "
+        "last:\nERROR failed: no answer from the storage of bucket 'b': connection refused"
+    )
+
+
 async def test_a_worker_that_said_why_it_failed_is_believed(
     trainer: ControlPlane, controllers: Controllers, folder: Path
 ) -> None:

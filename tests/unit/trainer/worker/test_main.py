@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ def settings(world: SmallWorld, number: int) -> WorkerSettings:
 
 
 def launch(world: SmallWorld, number: int) -> subprocess.Popen:
-    flags = [text for name, value in vars(settings(world, number)).items() for text in (flag(name), str(value))]
+    given = {name: value for name, value in vars(settings(world, number)).items() if value is not None}
+    flags = [text for name, value in given.items() for text in (flag(name), str(value))]
     with (world.folder / str(number) / "log.txt").open("wb") as log:
         return subprocess.Popen([sys.executable, "-m", "services.trainer.worker", *flags], stdout=log, stderr=log)
 
@@ -133,6 +135,31 @@ def test_credentials_it_cannot_use_are_the_reason_of_the_run(
     assert main(settings(world, 1)) == 1
     assert status(attempt).state == "failed"
     assert "ca: got /nonexistent/ca.pem, which cannot be used" in status(attempt).error
+
+
+@pytest.mark.parametrize(
+    ("key", "address", "words"),
+    [
+        ("wrong", None, "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("test-secret-value", NOBODY, ""),  # which may be there later: another attempt finds out
+    ],
+)
+def test_what_storage_cannot_be_told_is_left_where_the_launcher_looks(
+    world: SmallWorld,
+    s3_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    key: str,
+    address: str | None,
+    words: str,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key)
+    last_words = world.folder / "last_words"
+    storage = f"s3://bucket?endpoint=http://{address}" if address else s3_url
+    assert main(replace(settings(world, 1), storage=storage, last_words=last_words)) == 1
+    assert words in (last_words.read_text() if last_words.exists() else "")
+    assert last_words.exists() == bool(words)
+    assert "the storage of bucket" in caplog.text
 
 
 def test_settings_it_cannot_work_with_are_refused_together(
