@@ -1,11 +1,15 @@
 """What the services raise arrives as the matching error here: the real interceptor makes the statuses."""
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import grpc
 import pytest
 import rlhf
 from rlhf.errors import ERRORS, error_from
 
 from services.runtime import errors as server
+from tests.certificates import Authority
 from tests.conftest import free_port
 
 from .scripted_server import Script, raising
@@ -15,6 +19,8 @@ CASES = [
     (server.AlreadyExists("taken"), rlhf.AlreadyExistsError, rlhf.RlhfError, "taken"),
     (server.Conflict("it runs"), rlhf.ConflictError, rlhf.RlhfError, "it runs"),
     (server.DeadlinePassed("late"), rlhf.DeadlineError, TimeoutError, "longer timeout"),
+    (server.Unauthenticated("no token"), rlhf.UnauthenticatedError, PermissionError, "no token. Give one .*RLHF_TOKEN"),
+    (server.PermissionDenied("not you"), rlhf.AccessDeniedError, PermissionError, "not you. Ask its operator"),
     (KeyError("secret"), rlhf.ServiceFailedError, RuntimeError, "internal error [0-9a-f]{12}"),
 ]
 
@@ -74,6 +80,38 @@ def test_another_service_at_the_address_is_told_from_none() -> None:
     error = error_from(failure, "policy", "h:1")
     assert "h:1 answers, but it is not the policy service" in str(error)
     assert not isinstance(error, ConnectionError), "asking again would not help"
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "advice"),
+    [
+        ("127.0.0.1", "ours", "cannot reach policy .* Its certificate is not from the authority in ca=… or .RLHF_CA"),
+        ("localhost", "theirs", "or not for this address"),
+        ("127.0.0.1", "", "If it speaks TLS, give ca=…"),
+    ],
+)
+def test_a_connection_that_tls_prevents_says_what_to_change(
+    host: str, trusted: str, advice: str, tmp_path: Path
+) -> None:
+    authorities = {name: Authority(tmp_path, name) for name in ("ours", "theirs")}
+    pair = authorities["theirs"].issue("server", hosts=("127.0.0.1",))
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_secure_port(
+        "127.0.0.1:0", grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.cert.read_bytes())])
+    )
+    server.start()
+    ca = authorities[trusted].ca if trusted else ""
+    with rlhf.Client(policy=f"{host}:{port}", ca=ca) as client, pytest.raises(rlhf.ConnectionFailedError, match=advice):
+        client.policy.generate("a", timeout=2)
+    server.stop(None).wait()
+
+
+def test_a_service_without_tls_is_told_from_one_that_is_not_trusted(address: str, tmp_path: Path) -> None:
+    with (
+        rlhf.Client(policy=address, ca=Authority(tmp_path).ca) as client,
+        pytest.raises(rlhf.ConnectionFailedError, match="It speaks no TLS"),
+    ):
+        client.policy.generate("a", timeout=2)
 
 
 def test_every_error_is_of_the_one_family() -> None:

@@ -132,6 +132,7 @@ async def test_calls_that_clients_give_up_are_counted(start, path: str, seconds:
     _, channel = await start()
     labels = {"grpc_service": SERVICE, "grpc_method": path, "grpc_code": code}
     before = sample("grpc_server_handled_total", **labels)
+    await channel.channel_ready()  # the deadline is for the call, not for connecting
     make = channel.unary_unary if path == "Echo" else channel.unary_stream
     call = make(f"/{SERVICE}/{path}")(b"30", timeout=seconds)
     await asyncio.sleep(0.5)

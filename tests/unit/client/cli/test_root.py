@@ -1,5 +1,6 @@
 """Help, exit codes, and errors in words."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -94,3 +95,34 @@ def test_json_stays_json_when_a_metric_is_no_number(cli, script: Script) -> None
     script.run.results[0].metrics["explained_variance"] = float("nan")
     shown = json.loads(cli("runs", "show", "r1", "--json").stdout, parse_constant=pytest.fail)
     assert shown["results"]["sft"]["metrics"] == {"loss": 0.5, "explained_variance": None}
+
+
+def test_credentials_come_by_flag_and_are_refused_in_words(offline, tmp_path) -> None:
+    refused = offline("--policy", "policy.example:1", "--token", "secret", "generate", "a")
+    assert refused.exit_code == 1
+    assert "a token for policy.example:1" in refused.output
+    assert "secret" not in refused.output
+    missing = offline("--ca", tmp_path / "none.pem", "models", "list")
+    assert missing.exit_code == 1
+    assert "none.pem, which cannot be used" in missing.output
+
+
+def test_a_token_that_is_not_known_says_what_to_do(cli, script: Script) -> None:
+    script.faults["Promote"] = [raising(server.Unauthenticated("this token is not known here"))]
+    result = cli("models", "promote", "a@1", "policy/default", exit_code=1)
+    assert "not known here" in result.output
+    assert "RLHF_TOKEN" in result.output
+
+
+def test_what_starts_services_of_its_own_ignores_whom_the_environment_is_meant_for(offline, monkeypatch) -> None:
+    """A configuration for a cluster is no obstacle to `rlhf up` and `rlhf quickstart`."""
+    monkeypatch.setenv("RLHF_CA", "/nonexistent.pem")
+    monkeypatch.setattr("rlhf.cli.services.installed", nothing)
+    assert offline("up").exit_code == 0
+    assert offline("models", "list").exit_code == 1
+
+
+@contextlib.contextmanager
+def nothing(module: str):
+    raise KeyboardInterrupt
+    yield
