@@ -7,6 +7,8 @@ with rlhf.Client() as client:
         print(rollout.text)
 """
 
+from rlhf.adapters import as_reward_function, as_trl_reward
+from rlhf.best_of_n import BestOfN
 from rlhf.campaigns import Assignment, Campaign, CampaignProgress, Generated, Item, RaterProgress
 from rlhf.client import AsyncClient, Client
 from rlhf.datasets import Dataset
@@ -45,6 +47,7 @@ __all__ = [
     "Assignment",
     "AsyncClient",
     "AsyncRunHandle",
+    "BestOfN",
     "Campaign",
     "CampaignProgress",
     "Client",
@@ -89,4 +92,6 @@ __all__ = [
     "StepEvent",
     "TransferError",
     "UnauthenticatedError",
+    "as_reward_function",
+    "as_trl_reward",
 ]

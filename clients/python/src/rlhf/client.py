@@ -3,9 +3,11 @@
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
+from rlhf.best_of_n import BestOfN, Plan, best
 from rlhf.configuration import Settings, configure
 from rlhf.datasets import AsyncDatasets, Datasets
 from rlhf.feedback import AsyncFeedback, Feedback
+from rlhf.inputs import Prompt
 from rlhf.models import AsyncModels, Models
 from rlhf.policy import AsyncPolicy, Policy
 from rlhf.reference import AsyncReference, Reference
@@ -17,6 +19,7 @@ from rlhf.v1.policy_pb2_grpc import PolicyServiceStub
 from rlhf.v1.reference_pb2_grpc import ReferenceServiceStub
 from rlhf.v1.reward_pb2_grpc import RewardServiceStub
 from rlhf.v1.trainer_pb2_grpc import TrainerServiceStub
+from rlhf.versions import ModelName
 from rlhf.wires import AsyncWire, SyncWire, Wire
 
 STUBS: dict[str, tuple[type, ...]] = {
@@ -67,6 +70,23 @@ class Client:
         self.runs = Runs(self._wires["trainer"])
         self.feedback = Feedback(self._wires["feedback"])
 
+    def best_of_n(
+        self,
+        prompt: Prompt,
+        n: int = 8,
+        *,
+        policy: ModelName = "policy/default",
+        reward: ModelName = "reward/default",
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        seed: int = 0,
+        timeout: float = 600.0,
+    ) -> BestOfN:
+        """Samples `n` responses and ranks them by a reward model. `timeout` is for each of the two calls."""
+        plan = Plan(prompt, n, policy, reward, max_new_tokens, temperature, seed, timeout)
+        rollouts = self.policy.generate(**plan.generating())
+        return best(self.reward.rank(**plan.ranking(rollouts)))
+
     def close(self) -> None:
         for wire in self._wires.values():
             wire.close()
@@ -98,6 +118,22 @@ class AsyncClient:
         self.models = AsyncModels(self._wires["trainer"])
         self.runs = AsyncRuns(self._wires["trainer"])
         self.feedback = AsyncFeedback(self._wires["feedback"])
+
+    async def best_of_n(
+        self,
+        prompt: Prompt,
+        n: int = 8,
+        *,
+        policy: ModelName = "policy/default",
+        reward: ModelName = "reward/default",
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        seed: int = 0,
+        timeout: float = 600.0,  # noqa: ASYNC109 - the deadline of each call, as everywhere here
+    ) -> BestOfN:
+        plan = Plan(prompt, n, policy, reward, max_new_tokens, temperature, seed, timeout)
+        rollouts = await self.policy.generate(**plan.generating())
+        return best(await self.reward.rank(**plan.ranking(rollouts)))
 
     async def close(self) -> None:
         for wire in self._wires.values():
