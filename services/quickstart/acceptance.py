@@ -1,4 +1,4 @@
-"""`make acceptance`: the recipe once on seeds 0, 1 and 2, with the negative controls, and in a second world.
+"""`make acceptance`: the recipe once on seeds 0, 1 and 2, the negative controls on the first, and a second world.
 
 Writes build/acceptance/acceptance.json and .md, which the tables in docs/results.md come from.
 """
@@ -23,7 +23,9 @@ HASHED = ("constraints.txt", "services/trainer/recipes.py", "services/quickstart
 
 
 def main() -> int:
-    runs = {f"seed {seed}": quickstart(seed=seed, out=OUT / f"seed-{seed}", controls=True) for seed in SEEDS}
+    runs = {
+        f"seed {seed}": quickstart(seed=seed, out=OUT / f"seed-{seed}", controls=seed == SEEDS[0]) for seed in SEEDS
+    }
     runs[SECOND_WORLD] = quickstart(seed=0, world=SECOND_WORLD, out=OUT / SECOND_WORLD)
     verdict = {name: failures(run) for name, run in runs.items() if name != SECOND_WORLD}
     report = {"provenance": provenance(), "failures": verdict, "runs": runs}
@@ -38,14 +40,19 @@ def failures(run: dict) -> list[str]:
     found = [f"{name}: {interval(e['held_out'])}, matched {interval(e['matched_length'])}, bar {e['bar']}"
              for name, e in run["effects"].items() if not e["passed"]]  # fmt: skip
     found += [f"control {name} must be {c['must']}: {interval(c['held_out'])}"
-              for name, c in run["controls"].items() if not c["passed"]]  # fmt: skip
+              for name, c in run.get("controls", {}).items() if not c["passed"]]  # fmt: skip
     if run["reward_model"]["recovered"] < RECOVERED_BAR:
         found.append(f"reward model recovers {run['reward_model']['recovered']:.0%}")
-    if run["seconds"]["total"] - run["seconds"]["controls"] > SECONDS_BAR:
-        found.append(f"took {run['seconds']['total'] - run['seconds']['controls']:.0f} s")
+    if (seconds := _seconds(run)) > SECONDS_BAR:
+        found.append(f"took {seconds:.0f} s")
     if run["peak_memory_mib"] > MEMORY_BAR_MIB:
         found.append(f"took {run['peak_memory_mib']} MiB")
     return found
+
+
+def _seconds(run: dict) -> float:
+    """What the road took, without the controls."""
+    return run["seconds"]["total"] - run["seconds"].get("controls", 0)
 
 
 def provenance() -> dict[str, str]:
@@ -68,10 +75,9 @@ def markdown(report: dict) -> str:
               "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for name, run in report["runs"].items():
         reward, judged = run["reward_model"], run["judged"]
-        seconds = run["seconds"]["total"] - run["seconds"].get("controls", 0)
         lines.append(f"| {name} | {reward['accuracy']:.3f} | {reward['ceiling']:.3f} | {reward['recovered']:.2f} "
                      f"| {judged['ppo']['held_out']['kl_to_sft']:.2f} | {judged['dpo']['held_out']['kl_to_sft']:.2f} "
-                     f"| {seconds:.0f} | {run['peak_memory_mib']} |")  # fmt: skip
+                     f"| {_seconds(run):.0f} | {run['peak_memory_mib']} |")  # fmt: skip
     lines += ["", "| run | control | must be | gold against SFT | as it must |", "|---|---|---|---|---|"]
     for name, run in report["runs"].items():
         lines += [f"| {name} | {control} | {c['must']} | {interval(c['held_out'])} | {'yes' if c['passed'] else 'no'} |"
