@@ -14,6 +14,8 @@ from services.storage.names import check_name
 from services.storage.object_store import ObjectStore
 from services.storage.published import Manifest, download, publish, read_manifest, unpublish
 
+# Keys of a version's metadata.
+DRAFT, KIND, TRAINING = "draft", "kind", "training"
 # A folder without a manifest, untouched for this long, belongs to a writer that died.
 ABANDONED_SECONDS = 6 * 3600.0
 
@@ -32,7 +34,10 @@ class Version:
 
 
 class ModelStore:
-    """Only the control plane calls `promote` and `rollback`; the worker prunes what it published for training."""
+    """Only the control plane calls `adopt`, `promote` and `rollback`; the worker prunes what it published for training.
+
+    A draft is read by its id alone until it is adopted: whoever asks by name, or lists, does not meet it.
+    """
 
     def __init__(self, store: ObjectStore, cache: Path, cache_bytes: int = 20 << 30) -> None:
         self._store, self._aliases = store, Aliases(store)
@@ -40,12 +45,25 @@ class ModelStore:
         self._known: dict[str, dict[str, Version]] = {}  # what was read before: versions never change
 
     def publish(
-        self, model: str, folder: Path, *, attempt: int, step: int, metadata: Mapping[str, Any] | None = None
+        self,
+        model: str,
+        folder: Path,
+        *,
+        attempt: int,
+        step: int,
+        metadata: Mapping[str, Any] | None = None,
+        draft: bool = False,
     ) -> Version:
         """Readers see the version once this returns, or never."""
         version = f"{attempt}.{step}-{uuid.uuid4().hex[:8]}"
-        facts = {"attempt": attempt, "step": step, **(metadata or {})}
+        facts = {"attempt": attempt, "step": step, **(metadata or {}), **({DRAFT: True} if draft else {})}
         return _version(model, version, publish(self._store, _prefix(model, version), folder, facts))
+
+    def adopt(self, model: str, version: str) -> None:
+        """From now on the draft is one of the model's versions. Doing it again changes nothing."""
+        key = f"{_adopted(model)}/{check_name('version', version)}/adopted.json"
+        if not self._store.exists(key):
+            self._store.put(key, b"{}")
 
     def resolve(self, reference: str) -> Version:
         """Of "name@version", "name" (the newest) or an alias as "policy/default"; the first two also with "models/"
@@ -66,11 +84,14 @@ class ModelStore:
         return found
 
     def versions(self, name: str) -> list[Version]:
-        """Newest first; empty for a model that does not exist."""
+        """Newest first, without drafts; empty for a model that does not exist."""
         ids = self._store.children(f"models/{check_name('model', name)}/versions")
         found = [v for version in ids if (v := self._read(name, version))]
         self._known[name] = {v.version: v for v in found}
-        return sorted(found, key=lambda v: v.created_at, reverse=True)
+        if any(v.metadata.get(DRAFT) for v in found):
+            adopted = set(self._store.children(_adopted(name)))
+            found = [v for v in found if v.version in adopted or not v.metadata.get(DRAFT)]
+        return sorted(found, key=_age, reverse=True)
 
     def names(self) -> list[str]:
         return list(self._store.children("models"))
@@ -129,6 +150,17 @@ class ModelStore:
 
 def _prefix(model: str, version: str) -> str:
     return f"models/{check_name('model', model)}/versions/{check_name('version', version)}"
+
+
+def _adopted(model: str) -> str:
+    return f"models/{check_name('model', model)}/adopted"
+
+
+def _age(version: Version) -> tuple[float, ...]:
+    """What an attempt was about to publish when it was overtaken is older than its successor's, whenever it comes."""
+    facts = version.metadata
+    turn = (facts["attempt"], facts["step"]) if facts.get(KIND) == TRAINING else (0, 0)
+    return (*turn, version.created_at)
 
 
 def _version(model: str, version: str, manifest: Manifest) -> Version:

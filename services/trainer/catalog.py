@@ -10,7 +10,7 @@ from pathlib import Path
 from services.data import read, write_canonical
 from services.runtime.errors import InvalidInput, Problem
 from services.storage.datasets import DatasetInfo, DatasetStore
-from services.storage.models import ModelStore, Version
+from services.storage.models import KIND, TRAINING, ModelStore, Version
 from services.storage.names import check_name
 from services.storage.object_store import ObjectStore
 from services.storage.published import sha256_of
@@ -138,7 +138,7 @@ class Catalog:
         names = [name] if name else self._models.names()
         versions = [version for known in names for version in self._models.versions(known)]
         if not name:
-            versions = [version for version in versions if version.metadata.get("kind") != "training"]
+            versions = [version for version in versions if version.metadata.get(KIND) != TRAINING]
         versions.sort(key=lambda version: version.created_at, reverse=True)
         return [self._listed(version, aliases.get(str(version), [])) for version in versions]
 

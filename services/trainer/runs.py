@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.runtime.errors import NotFound
+from services.storage.models import ModelStore
 from services.storage.object_store import ObjectStore
 from services.trainer import attempts, specs
-from services.trainer.attempts import Attempt, Step, follows
+from services.trainer.attempts import Attempt, StageOutcome, Step, follows
 from services.trainer.events import EventLog, rebuild
 from services.trainer.recipes import RunSpec
 from services.trainer.records import Progress, RunRecord, RunState, Transition, read_records, write_record
@@ -51,8 +52,9 @@ class Run:
 class Runs:
     """The only writer of run-level objects."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, models: ModelStore) -> None:
         self.store = store
+        self._models = models
         self._runs: dict[str, Run] = {}
 
     def load(self) -> None:
@@ -63,10 +65,8 @@ class Runs:
 
     def _under_way(self, run: Run) -> Run:
         """What the worker did while nobody listened."""
-        record = run.record
-        run.events = rebuild(self.store, record, run.stages)
-        found = attempts.outcomes(self.store, record.id, record.attempt, run.stages)
-        run.record = record.replace(outcomes=tuple(found.values()))
+        run.events = rebuild(self.store, run.record, run.stages)
+        run.record = run.record.replace(outcomes=self._outcomes(run))
         if step := run.events.last_step:
             run.record = run.record.replace(progress=Progress(step.stage, step.step, step.total_steps))
         for event in run.events.after(0):
@@ -131,9 +131,16 @@ class Runs:
         run.record = run.record.replace(**changes)  # steps may have come in meanwhile
 
     async def refresh_outcomes(self, run: Run) -> None:
-        record = run.record
-        found = await asyncio.to_thread(attempts.outcomes, self.store, record.id, record.attempt, run.stages)
-        run.record = run.record.replace(outcomes=tuple(found.values()))
+        found = await asyncio.to_thread(self._outcomes, run)
+        run.record = run.record.replace(outcomes=found)
+
+    def _outcomes(self, run: Run) -> tuple[StageOutcome, ...]:
+        """Of the stages that are finished, whose models become versions that people meet."""
+        found = attempts.outcomes(self.store, run.record.id, run.record.attempt, run.stages)
+        for outcome in found.values():
+            if outcome.model:
+                self._models.adopt(outcome.model, outcome.version)
+        return tuple(found.values())
 
     async def add_step(self, run: Run, step: Step) -> None:
         """Told by the worker as it happens. Where steps before it were missed, `catch_up` brings them all in order."""

@@ -43,7 +43,7 @@ class Trainer:
         store = open_store(settings.storage)
         self._models = ModelStore(store, settings.cache, int(settings.cache_gib * 2**30))
         datasets = DatasetStore(store)
-        self._runs = Runs(store)
+        self._runs = Runs(store, self._models)
         self._catalog = Catalog(
             store,
             self._models,

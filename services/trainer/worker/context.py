@@ -100,7 +100,11 @@ class StageContext(Workbench):
     def publish(
         self, name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, step: int, **metadata: Any
     ) -> Version:
-        """Writes the model as a new version of `name`, in the form that plain transformers loads."""
+        """Writes the model as a new version of `name`, in the form that plain transformers loads.
+
+        A result is a draft: it counts once the control plane has seen that this attempt made it, so one that was
+        overtaken between its last check and this write gives nobody another model.
+        """
         facts = {
             "run": self.attempt.objects.run_id,
             "stage": self.stage,
@@ -113,7 +117,8 @@ class StageContext(Workbench):
                 save(model, tokenizer, Path(folder), weights)
                 self.attempt.check()
                 number = self.attempt.objects.number
-                return self.models.publish(name, Path(folder), attempt=number, step=step, metadata=facts | metadata)
+                origin = {"attempt": number, "step": step, "metadata": facts | metadata}
+                return self.models.publish(name, Path(folder), draft=name == self.result_name, **origin)
 
         with self.stopwatch.part("publish"):
             weights = state_dict(model)

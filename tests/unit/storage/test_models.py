@@ -9,7 +9,7 @@ import pytest
 from services.runtime.errors import Conflict, DataLoss, InvalidInput, NotFound
 from services.storage import open_store
 from services.storage.local_folder import LocalFolder
-from services.storage.models import ModelStore, Version
+from services.storage.models import KIND, TRAINING, ModelStore, Version
 from services.storage.object_store import ObjectStore
 
 
@@ -55,6 +55,31 @@ def test_a_reference_in_each_form(models: ModelStore, folder: Path) -> None:
 def test_another_process_sees_the_same_versions(storage_url: str, folder: Path, tmp_path: Path) -> None:
     version = publish(ModelStore(open_store(storage_url), tmp_path / "cache"), folder)
     assert ModelStore(open_store(storage_url), tmp_path / "other").resolve("sft") == version
+
+
+def test_a_draft_is_read_by_its_id_alone_until_it_is_adopted(models: ModelStore, folder: Path) -> None:
+    old = publish(models, folder)
+    draft = models.publish("sft", folder, attempt=3, step=9, draft=True)
+    other = ModelStore(open_store(str(folder.parent / "elsewhere")), folder.parent / "other")
+    only = other.publish("rm", folder, attempt=1, step=1, draft=True)
+    assert models.versions("sft") == [old]
+    assert models.resolve("sft") == old
+    assert models.resolve(str(draft)) == draft
+    with pytest.raises(NotFound, match="no model 'rm'"):
+        other.resolve("rm")
+    for _ in range(2):
+        models.adopt("sft", draft.version)
+        other.adopt("rm", only.version)
+    assert models.versions("sft") == [draft, old]
+    assert models.resolve("sft") == draft
+    assert other.resolve("rm") == only
+
+
+def test_what_a_superseded_attempt_publishes_late_is_not_the_newest(local_models: ModelStore, folder: Path) -> None:
+    """Training versions, each named by its id where it counts; people may ask for the newest."""
+    origins = [(1, 8), (2, 7), (2, 8), (1, 9)]
+    made = [local_models.publish("run-1-ppo", folder, attempt=a, step=s, metadata={KIND: TRAINING}) for a, s in origins]
+    assert local_models.versions("run-1-ppo") == [made[2], made[1], made[3], made[0]]
 
 
 @pytest.mark.parametrize("reference", ["rm", "sft@9.9-deadbeef", "reward/default"])

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.storage import open_store
+from services.storage.models import ModelStore
+from services.storage.object_store import ObjectStore
 from services.trainer.attempts import Step
 from services.trainer.recipes import PpoSpec, RunSpec
 from services.trainer.records import RunRecord, RunState, Transition
@@ -45,9 +47,13 @@ class Exported:
         asyncio.run(self.runs.add_step(run, Step("ppo", number, 40, metrics)))
 
 
+def runs_of(store: ObjectStore) -> Runs:
+    return Runs(store, ModelStore(store, Path("nowhere")))
+
+
 @pytest.fixture
 def exported(tmp_path: Path) -> Exported:
-    made = Exported(Runs(open_store(str(tmp_path))), CollectorRegistry())
+    made = Exported(runs_of(open_store(str(tmp_path))), CollectorRegistry())
     made.registry.register(RunSeries(made.runs, lambda: made.now))
     return made
 
@@ -130,7 +136,7 @@ def test_what_was_done_before_a_restart_shows_again(exported: Exported) -> None:
     run = exported.run("run-1")
     attempt = run.attempt(exported.runs.store)
     attempt.write_steps([Step("ppo", n, 40, {"samples": 8.0, "seconds": 1.0, "kl": n}) for n in (1, 2)])
-    again = Runs(exported.runs.store)
+    again = runs_of(exported.runs.store)
     again.load()
     registry = CollectorRegistry()
     registry.register(RunSeries(again))

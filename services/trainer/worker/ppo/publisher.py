@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from services.storage.models import Version
+from services.storage.models import TRAINING, Version
 from services.trainer.worker import checkpoints
 from services.trainer.worker.context import StageContext, read_version
 from services.trainer.worker.experience import Rollout
@@ -52,7 +52,7 @@ class WeightPublisher:
 
     def publish(self, step: int) -> Version:
         """After `step` steps."""
-        version = self.context.publish(self.name, self.model, self.tokenizer, step, kind="training")
+        version = self.context.publish(self.name, self.model, self.tokenizer, step, kind=TRAINING)
         self.acceptable = [version, *self.acceptable][: self.max_staleness + 1]
         keep = {known.version for versions in (self.acceptable, *self.named) for known in versions}
         self.context.ranks.first(lambda: self.context.models.prune(self.name, keep, KEPT_VERSIONS, GRACE_SECONDS))
