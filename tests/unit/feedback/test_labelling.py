@@ -284,3 +284,30 @@ async def test_a_closed_campaign_takes_no_judgement_and_keeps_what_it_has(tmp_pa
         await service.submit("anna", assignment, request_id="in time")  # its answer was lost: it is acknowledged again
         assert len(await service.judgements()) == 1
     assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_everything_is_rebuilt_from_s3(tmp_path: Path, s3_url: str) -> None:
+    async with desk(tmp_path, storage=s3_url) as service:
+        await service.create(items=pairs(4), guidelines="first", **ALONE)
+        await service.stub.SetGuidelines(pb.SetGuidelinesRequest(campaign="tone", guidelines="second"))
+        await service.work("anna", prefer("good"), most=3)
+        await service.undo("anna")
+        before = await service.judgements(), await service.next("anna")
+    async with desk(tmp_path, storage=s3_url) as service:
+        assert (await service.judgements(), await service.next("anna")) == before
+
+
+async def test_a_judgement_that_storage_refused_is_not_there_and_can_be_sent_again(tmp_path: Path) -> None:
+    """A file where the folder of judgements belongs: nothing can be written below it."""
+    async with desk(tmp_path) as service:
+        await service.create(items=pairs(2), **ALONE)
+        assignment = (await service.next("anna")).assignment.id
+        blocked = tmp_path / "store" / "feedback" / "campaigns" / "tone" / "judgements"
+        blocked.write_bytes(b"")
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await service.submit("anna", assignment, request_id="one")
+        assert await service.judgements() == []
+        blocked.unlink()
+        await service.submit("anna", assignment, request_id="one")
+        assert len(await service.judgements()) == 1
+    assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
