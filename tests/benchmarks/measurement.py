@@ -1,10 +1,13 @@
 """Two ways of doing the same work, timed in turn within one run, so that a busy machine slows both."""
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+MOST_SPREAD = 2.0  # of the ratios: the largest over the smallest
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,15 @@ class Target:
     at_least: float | None = None
     at_most: float | None = None
 
+    @property
+    def set(self) -> bool:
+        return self.at_least is not None or (self.at_most is not None and self.at_most < math.inf)
+
     def met(self, ratio: float) -> bool:
         return (self.at_least is None or ratio >= self.at_least) and (self.at_most is None or ratio <= self.at_most)
 
     def __str__(self) -> str:
-        if self.at_least is None and self.at_most is None:
+        if not self.set:
             return "none, for comparison"
         return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
 
@@ -45,6 +52,11 @@ class Result:
     @property
     def ratio(self) -> float:
         return statistics.median(self.ratios)
+
+    @property
+    def steady(self) -> bool:
+        """Whether the repeats agree well enough to speak of one ratio; they do not while others use the machine."""
+        return max(self.ratios) <= MOST_SPREAD * min(self.ratios)
 
     @property
     def rate(self) -> float:

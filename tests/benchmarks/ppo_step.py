@@ -1,16 +1,25 @@
 """A PPO step of the whole system against the same engine, reward model, reference and learner called directly.
 
-The system is all of it: four services, a run created through the SDK, a worker process, gRPC, storage, and each step's
-weights published and fetched. The peer is one process that shares the policy's weights between engine and learner.
+The system is all of it: the services, a run created through the SDK, a worker process, gRPC, storage, and each step's
+weights published and fetched. The peer is one process that shares the policy's weights between engine and learner. Both
+sample the same tokens, step by step.
+
+Seconds of a clock are what counts, on a machine with nothing else to do. Seconds of the processors are reported beside:
+a scheduler that shares the cores between sessions favours six processes over one as soon as others want them too.
 """
 
+import itertools
 import json
+import math
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import psutil
 import rlhf
 import torch
 from transformers import LlamaForCausalLM, PreTrainedModel
@@ -30,28 +39,43 @@ from services.trainer.worker.ppo.targets import targets_of
 from services.trainer.worker.ppo.value_model import ValueModel
 from services.trainer.worker.seeds import derived_seed
 from tests.benchmarks import models, workload
-from tests.benchmarks.measurement import Result, Target, timed
+from tests.benchmarks.measurement import Result, Target
 
 STEPS = 4  # of one run; the first warms up
 PROMPTS = 256
 SEED = 0
 SPEC = PpoSpec("policy", "reward", "prompts", steps=STEPS)
 TARGET = Target(at_most=1.25)
+BESIDE = Target(at_most=math.inf)  # a ratio of time, for comparison
 RUN_SECONDS = 600.0
 
 
+class Cost(NamedTuple):
+    """Of one step."""
+
+    seconds: float
+    cpu_seconds: float  # of all processes and threads
+    tokens: int  # sampled
+
+
 def run(threads: int, repeats: int) -> Iterator[Result]:
-    seconds, peer_seconds = [], []
-    with tempfile.TemporaryDirectory() as folder, system(Path(folder), threads) as client:
-        for _ in range(repeats):
-            seconds += through_services(client, threads)
-            peer_seconds += directly()
+    own: list[Cost] = []
+    peer: list[Cost] = []
+    with tempfile.TemporaryDirectory() as folder, system(Path(folder), threads) as (client, pids):
+        for repeat in range(repeats):
+            first, second = (own, peer) if repeat % 2 == 0 else (peer, own)
+            for side in (first, second):
+                side += through_services(client, pids, threads) if side is own else directly()
+    assert [cost.tokens for cost in own] == [cost.tokens for cost in peer], "the two sides do the same work"
     note = f"{SPEC.prompts_per_step} prompts × {SPEC.samples_per_prompt} samples, {SPEC.max_new_tokens} new tokens"
-    yield Result("PPO step through the services", "called directly", 1, "steps", seconds, peer_seconds, TARGET, note)
+    name, direct = "PPO step through the services", "called directly"
+    yield Result(name, direct, 1, "steps", [c.seconds for c in own], [c.seconds for c in peer], TARGET, note)
+    processors = [c.cpu_seconds for c in own], [c.cpu_seconds for c in peer]
+    yield Result(f"{name}, seconds of the processors", direct, 1, "steps", *processors, BESIDE, note)
 
 
 @contextmanager
-def system(folder: Path, threads: int) -> Iterator[rlhf.Client]:
+def system(folder: Path, threads: int) -> Iterator[tuple[rlhf.Client, list[int]]]:
     """Reward and reference service are asked at the same time, so each has half of the cores."""
     half = ("--threads", str(max(1, threads // 2)))
     with (
@@ -61,7 +85,7 @@ def system(folder: Path, threads: int) -> Iterator[rlhf.Client]:
         rlhf.Client(**services.addresses) as client,
     ):
         upload(client, folder)
-        yield client
+        yield client, list(services.pids.values())
 
 
 def upload(client: rlhf.Client, folder: Path) -> None:
@@ -73,14 +97,24 @@ def upload(client: rlhf.Client, folder: Path) -> None:
     client.datasets.upload(prompts, name="prompts")
 
 
-def through_services(client: rlhf.Client, threads: int) -> list[float]:
-    """Seconds of each step after the first, from one report to the next."""
+def through_services(client: rlhf.Client, pids: Sequence[int], threads: int) -> list[Cost]:
+    """Of each step after the first, from one report to the next."""
     spec = rlhf.Ppo(policy_model="policy", reward_model="reward", prompts="prompts", steps=STEPS)
     created = client.runs.create(spec, name="bench", seed=SEED, threads=threads)
-    events = [event for event in created.watch(timeout=RUN_SECONDS) if event.metrics]
+    reports = [(cpu_seconds(pids), e.metrics) for e in created.watch(timeout=RUN_SECONDS) if e.metrics]
     created.wait(timeout=RUN_SECONDS)
-    assert [event.step for event in events] == list(range(1, STEPS + 1))
-    return [event.metrics["seconds"] for event in events[1:]]
+    assert len(reports) == STEPS
+    return [
+        Cost(metrics["seconds"], cpu - before, int(metrics["tokens"]))
+        for (before, _), (cpu, metrics) in itertools.pairwise(reports)
+    ]
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """So far, by these processes and what they started."""
+    processes = [psutil.Process(pid) for pid in pids]
+    processes += [child for process in processes for child in process.children(recursive=True)]
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
 @dataclass
@@ -90,10 +124,13 @@ class Direct:
     reference: LlamaForCausalLM
     learner: Learner
 
-    def step(self, step: int) -> None:
+    def step(self, step: int) -> Cost:
+        started, cpu = time.perf_counter(), time.process_time()
         rollouts = self.judged(self.generate(step))
         batch = self.learner.measure(rollouts)
         self.learner.update(batch, targets_of(batch, SPEC, SPEC.kl_coefficient), step)
+        tokens = sum(len(rollout.response_ids) for rollout in rollouts)
+        return Cost(time.perf_counter() - started, time.process_time() - cpu, tokens)
 
     def generate(self, step: int) -> list[tuple[Request, Generation]]:
         """The requests that a run sends: same prompts, samples and seeds."""
@@ -132,8 +169,8 @@ class Direct:
         ]
 
 
-def directly() -> list[float]:
-    """Seconds of each step after the first."""
+def directly() -> list[Cost]:
+    """Of each step after the first."""
     policy, updates = models.policy(), Learner.total_updates(SPEC)
     learner = Learner(
         Optimizer(policy, SPEC.optimization, updates),
@@ -143,4 +180,4 @@ def directly() -> list[float]:
         seed=SEED,
     )
     direct = Direct(Engine(policy, models.tokenizer()), models.reward_model(), models.policy(), learner)
-    return [timed(lambda step=step: direct.step(step)) for step in range(STEPS)][1:]
+    return [direct.step(step) for step in range(STEPS)][1:]

@@ -9,19 +9,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.measurement import Result, Target
+from tests.benchmarks.measurement import Result
 
 PACKAGES = ("torch", "transformers", "grpcio", "trl")
 HEADER = ("what", "against", "here", "there", "ratio (median, min–max)", "target", "met")
 
 
 def as_json(results: Sequence[Result], machine: dict[str, Any]) -> dict[str, Any]:
-    rows = [asdict(result) | {"ratio": result.ratio, "ratios": result.ratios, "met": met(result)} for result in results]
+    rows = [asdict(result) | facts(result) for result in results]
     return {"machine": machine, "results": rows}
 
 
+def facts(result: Result) -> dict[str, Any]:
+    return {"ratio": result.ratio, "ratios": result.ratios, "steady": result.steady, "met": met(result)}
+
+
 def met(result: Result) -> bool | None:
-    return None if result.target == Target() else result.target.met(result.ratio)
+    """None where there is no target, and where the repeats are too far apart to tell."""
+    return result.target.met(result.ratio) if result.target.set and result.steady else None
 
 
 def table(results: Sequence[Result], machine: dict[str, Any]) -> str:
@@ -32,7 +37,7 @@ def table(results: Sequence[Result], machine: dict[str, Any]) -> str:
 
 def row(result: Result) -> tuple[str, ...]:
     low, high = min(result.ratios), max(result.ratios)
-    verdict = {True: "yes", False: "**no**", None: ""}[met(result)]
+    verdict = {True: "yes", False: "**no**", None: "" if result.steady else "not steady"}[met(result)]
     return (
         f"{result.name} ({result.note})",
         result.peer,
