@@ -1,7 +1,6 @@
 """Our losses beside those of TRL's own trainers, on the same models and rows: `python -m tests.benchmarks.trl_losses`.
 
-Needs trl (`pip install trl==1.16.*`), which is no dependency of this project. Fails where two numbers are more than
-1e-5 apart.
+Fails where two numbers are more than 1e-5 apart.
 """
 
 import tempfile
