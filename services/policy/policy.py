@@ -13,6 +13,7 @@ from services.policy.metrics import PolicyMetrics
 from services.policy.model import PolicyLoader
 from services.policy.requests import GenerateCall, engine_requests
 from services.policy.settings import PolicySettings
+from services.runtime.logs import note
 from services.serving.models import model_thread, open_pool
 from services.serving.token_admission import TokenAdmission
 from services.storage.models import Version
@@ -78,3 +79,5 @@ class Policy:
         series.prompt_tokens.inc(sum(len(rollout.request.prompt_ids) for rollout in rollouts))
         series.generation_tokens.inc(sum(len(rollout.generation.response_ids) for rollout in rollouts))
         series.answered(version, len(rollouts), started)
+        if self._settings.log_texts:
+            note(responses=[rollout.generation.text for rollout in rollouts])

@@ -14,6 +14,7 @@ class PolicySettings(ModelServerSettings):
     max_prompts: int = 1024  # of one request
     max_samples: int = 64  # of one prompt
     max_new_tokens: int = 4096
+    log_texts: bool = False  # responses go into the log, one event each; personal data then does too
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()

@@ -13,6 +13,7 @@ from services.reward.metrics import RewardMetrics, RewardSeries
 from services.reward.model import Encoded, RewardModel, ScoreItem
 from services.reward.scores import MemberScore, Score, combine
 from services.reward.settings import RewardSettings
+from services.runtime.logs import note
 from services.serving.batching import TokenBatcher
 from services.serving.pool import ModelPool
 from services.serving.problems import Problems
@@ -48,6 +49,7 @@ class Reward:
         self._check(models, items)
         async with AsyncExitStack() as leases:
             members = [await leases.enter_async_context(self._pool.acquire(model)) for model in models]
+            note(model_version=" ".join(str(member.version) for member in members))
             check_digest(members, items, tokenizer_digest)
             encoded = [await asyncio.to_thread(encode_all, member.model, items) for member in members]
             rows = [

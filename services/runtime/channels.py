@@ -14,6 +14,7 @@ from rlhf.credentials import Credentials, credentials_from_environment
 from rlhf.credentials import own_variables as own_variables
 from rlhf.errors import InvalidInputError
 
+from services.runtime import logs, tracing
 from services.runtime.errors import Conflict, ServiceError
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
@@ -79,7 +80,8 @@ def call(method: Callable[..., Any], request: Any, timeout: float, retry: bool =
     deadline = time.monotonic() + timeout
     for attempt in itertools.count():
         try:
-            return method(request, timeout=max(deadline - time.monotonic(), 0.001))
+            metadata = (*logs.outgoing(), *tracing.outgoing())
+            return method(request, timeout=max(deadline - time.monotonic(), 0.001), metadata=metadata)
         except grpc.RpcError as error:
             wait = _wait_seconds(error, attempt)
             if not retry or error.code() not in RETRIED or time.monotonic() + wait > deadline:

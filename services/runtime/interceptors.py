@@ -14,8 +14,10 @@ import grpc
 from services.runtime.admission import Admission
 from services.runtime.errors import DeadlinePassed, ServiceError, abort, as_service_error
 from services.runtime.identity import Gate, Identity, answer_to
+from services.runtime.logs import call_fields, during
 from services.runtime.metrics import Rpc
 from services.runtime.permissions import roles_for
+from services.runtime.tracing import server_span
 
 Behaviour = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
@@ -80,13 +82,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _call(self, path: str, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:
-        rpc = Rpc(path)
-        async with _errors_answered(rpc, context):
-            with self._admission.admit():
-                # Inside as well: an admitted call is in progress until its error has been sent.
-                async with _errors_answered(rpc, context), self._deadline(context):
-                    yield
-        rpc.end("OK")
+        rpc, metadata = Rpc(path), dict(context.invocation_metadata() or ())
+        with during(**call_fields(metadata)), server_span(path, metadata):
+            async with _errors_answered(rpc, context):
+                with self._admission.admit():
+                    # Inside as well: an admitted call is in progress until its error has been sent.
+                    async with _errors_answered(rpc, context), self._deadline(context):
+                        yield
+            rpc.end("OK")
 
     @asynccontextmanager
     async def _deadline(self, context: grpc.aio.ServicerContext) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """Metrics that every process has, and the port they are read from."""
 
+import logging
 import platform
 import socket
 import threading
@@ -13,6 +14,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import make_wsgi_app
 
 from services.runtime.definitions import counter, gauge, histogram
+from services.runtime.logs import during
+
+log = logging.getLogger(__name__)
 
 RPC = ("grpc_service", "grpc_method")
 
@@ -38,9 +42,12 @@ class Rpc:
         """What ended the call counts; what follows from that does not."""
         if self._started is None:
             return
-        _handled.labels(*self._labels, code).inc()
-        _handling.labels(*self._labels, code).observe(time.perf_counter() - self._started)
+        seconds = time.perf_counter() - self._started
         self._started = None
+        _handled.labels(*self._labels, code).inc()
+        _handling.labels(*self._labels, code).observe(seconds)
+        with during(grpc_method=self._labels[-1], grpc_code=code, seconds=round(seconds, 6)):
+            log.info("call ended")
 
 
 def show_build(service: str) -> None:

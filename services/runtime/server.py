@@ -17,10 +17,12 @@ from services.runtime.channels import Option, size_options
 from services.runtime.errors import Conflict
 from services.runtime.identity import open_gate
 from services.runtime.interceptors import CallInterceptor
+from services.runtime.logs import identify
 from services.runtime.metrics import MetricsServer, show_build
 from services.runtime.settings import ServerSettings, is_loopback
 from services.runtime.stopping import stop_request
 from services.runtime.tls import server_credentials
+from services.runtime.tracing import start_tracing
 
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 SENDING_SECONDS = 5.0  # for answers that are on their way when the last call has ended
@@ -88,6 +90,8 @@ async def running(
     names = list(register(server))
     health_servicer = _add_health_and_reflection(server, names)
     show_build(name)
+    identify(service=name)
+    start_tracing(name)
     if settings.tls_cert:
         show_expiry(settings.tls_cert)
     address, metrics = _bind(server, settings)

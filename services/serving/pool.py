@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from services.runtime.errors import Conflict, InvalidInput, NotFound, NotReady, Problem, as_service_error
+from services.runtime.logs import note
 from services.serving.own_thread import in_own_thread
 from services.serving.resident import ModelState, Resident
 from services.serving.resolver import Resolver
@@ -76,6 +77,7 @@ class ModelPool(Generic[T]):
             await self._wait(resident)
             if resident.error:
                 raise resident.error.with_traceback(None)
+            note(model_version=str(resident.version))
             yield resident
 
     async def load(self, reference: str) -> Resident[T]:

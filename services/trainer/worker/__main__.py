@@ -13,9 +13,10 @@ from transformers.utils import logging as hf_logging
 
 from services.runtime.channels import open_channel, own_credentials
 from services.runtime.errors import InvalidInput, RetryLater, ServiceError
+from services.runtime.logs import configure_logging, identify
 from services.runtime.metrics import MetricsServer, show_build
-from services.runtime.process import configure_logging
 from services.runtime.settings import load_settings
+from services.runtime.tracing import start_tracing
 from services.storage import open_store
 from services.storage.datasets import DatasetStore
 from services.storage.models import ModelStore
@@ -41,6 +42,7 @@ def main(settings: WorkerSettings) -> int:
     torch.set_num_threads(settings.threads)
     hf_logging.disable_progress_bar()
     hf_logging.set_verbosity_error()
+    identify(service="worker", run=settings.run, attempt=settings.attempt)
     with ExitStack() as opened:
         ranks, scratch = opened.enter_context(join(settings.work_dir))
         metrics_address = serve_metrics(settings, opened) if ranks.leads_node else ""
@@ -70,6 +72,7 @@ Outside = tuple[ObjectStore, LiveAttempt, Collector]  # what a worker has of the
 def serve_metrics(settings: WorkerSettings, opened: ExitStack) -> str:
     """The address."""
     show_build("worker")
+    start_tracing("worker")
     metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
     opened.callback(metrics.stop)
     return f"{settings.metrics_host}:{metrics.port}"
@@ -144,5 +147,6 @@ def settings_or_exit() -> WorkerSettings:
 
 
 if __name__ == "__main__":
-    configure_logging(as_json=False, label=f"rank {os.environ['RANK']}" if "RANK" in os.environ else "")
-    sys.exit(main(settings_or_exit()))
+    given = settings_or_exit()
+    configure_logging(given.log_json, label=f"rank {os.environ['RANK']}" if "RANK" in os.environ else "")
+    sys.exit(main(given))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.language_model.chat import Message
+from services.runtime.tracing import carried
 from services.storage.models import Version
 from services.trainer.worker.experience import Rollout, SamplingPlan, Score
 from services.trainer.worker.stopwatch import Stopwatch
@@ -65,8 +66,9 @@ def collect(
     asked = [(place, sample) for place in range(len(prompts)) for sample in range(plan.samples_per_prompt)]
     assert [(r.place, r.sample) for r in rollouts] == asked, f"{len(rollouts)} rollouts, not the {len(asked)} asked for"
     with ThreadPoolExecutor(2) as threads:
-        scores = threads.submit(_scores, collector, reward, prompts, rollouts, plan, stopwatch) if reward else None
-        logprobs = threads.submit(_references, collector, reference, rollouts, plan, stopwatch) if reference else None
+        ask_scores, ask_reference = carried(_scores), carried(_references)
+        scores = threads.submit(ask_scores, collector, reward, prompts, rollouts, plan, stopwatch) if reward else None
+        logprobs = threads.submit(ask_reference, collector, reference, rollouts, plan, stopwatch) if reference else None
         if scores:
             rollouts = [
                 replace(

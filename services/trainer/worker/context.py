@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +14,8 @@ from services.data.canonical import read_canonical
 from services.language_model.loading import save
 from services.language_model.tokens import chat_template_digest, tokenizer_digest
 from services.runtime.errors import InvalidInput, Problem
+from services.runtime.logs import identify
+from services.runtime.tracing import span
 from services.storage.datasets import DatasetInfo, DatasetStore
 from services.storage.models import ModelStore, Version
 from services.trainer.attempts import Attempt, Base, StageOutcome, Step
@@ -65,6 +69,13 @@ class StageContext(Workbench):
             given = f"{info.name} with {info.num_records} records of type {info.record_type}"
             raise InvalidInput(Problem(field_name, given, f"records of type {kind.__name__.lower()}"))
         return records  # type: ignore[return-value]
+
+    @contextmanager
+    def step(self, number: int) -> Iterator[None]:
+        """What logs and traces of the block belong to; from 1."""
+        identify(stage=self.stage, step=number)
+        with span("step", run=self.attempt.objects.run_id, stage=self.stage, step=number):
+            yield
 
     def report(self, step: int, total_steps: int, metrics: dict[str, float]) -> None:
         """After `step` steps of `total_steps`; where the time went since the last report is added."""

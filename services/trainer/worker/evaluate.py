@@ -41,11 +41,12 @@ def evaluate(context: StageContext, spec: EvaluateSpec) -> StageOutcome:
     parts = [prompts[start : start + PROMPTS_AT_ONCE] for start in range(0, len(prompts), PROMPTS_AT_ONCE)]
     rollouts: list[Rollout] = []
     for number, part in enumerate(parts):
-        context.check()
-        found = ledger.replay(number, [roles.policy]) or sample(context, spec, roles, part, number)
-        ledger.record(number, found, [roles.policy])
-        rollouts += found
-        context.report(number + 1, len(parts), summary(rollouts))
+        with context.step(number + 1):
+            context.check()
+            found = ledger.replay(number, [roles.policy]) or sample(context, spec, roles, part, number)
+            ledger.record(number, found, [roles.policy])
+            rollouts += found
+            context.report(number + 1, len(parts), summary(rollouts))
     return context.outcome(None, summary(rollouts) | {"left_out_long": num_long})
 
 

@@ -15,6 +15,7 @@ from rlhf.v1 import policy_pb2, policy_pb2_grpc, reference_pb2, reference_pb2_gr
 from rlhf.v1 import types_pb2 as types
 
 from services.runtime.channels import RemoteError, call
+from services.runtime.tracing import carried
 from services.storage.models import Version
 from services.trainer.worker.collector import Prompt, RewardRole
 from services.trainer.worker.experience import Rollout, SamplingPlan, Score
@@ -126,7 +127,8 @@ def _in_parts(
     """`ask(number of the part, part)` for parts of at most `size`, several at once, results in the order of `items`."""
     parts = [items[start : start + size] for start in range(0, len(items), size)]
     with ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
-        return [result for results in threads.map(ask, range(len(parts)), parts) for result in results]
+        asked = [threads.submit(carried(ask), number, part) for number, part in enumerate(parts)]
+        return [result for answer in asked for result in answer.result()]
 
 
 def generate_request(

@@ -22,6 +22,7 @@ class WorkerSettings(Settings):
     last_words: Path | None = None  # a file for why it cannot go on, where storage cannot be told
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    log_json: bool = False  # people read these lines with `rlhf runs logs`
 
     def problems(self) -> Iterator[Problem]:
         for name in ("storage", "run"):

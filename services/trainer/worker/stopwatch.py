@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from services.runtime.tracing import span
 from services.trainer.worker.metrics import STAGE_SECONDS
 
 _stage_seconds = STAGE_SECONDS.on()
@@ -22,7 +23,8 @@ class Stopwatch:
     def part(self, name: str) -> Iterator[None]:
         started = time.monotonic()
         try:
-            yield
+            with span(name):
+                yield
         finally:
             seconds = time.monotonic() - started
             self._seconds[name] += seconds

@@ -42,11 +42,12 @@ def minimise(
     start, metrics = _restore(context, optimizer)
     total, every = len(batches), optimizer.settings.checkpoint_every
     for step, batch in enumerate(batches[start:], start + 1):
-        context.check()
-        metrics = _step(context, optimizer, batch, objective)
-        context.report(step, total, metrics)
-        if step % every == 0 and step < total:
-            context.save(Checkpoint(step, {GROUP: optimizer.tensors()}, {"metrics": metrics}))
+        with context.step(step):
+            context.check()
+            metrics = _step(context, optimizer, batch, objective)
+            context.report(step, total, metrics)
+            if step % every == 0 and step < total:
+                context.save(Checkpoint(step, {GROUP: optimizer.tensors()}, {"metrics": metrics}))
     return metrics
 
 

@@ -1,6 +1,5 @@
 """What people see when a service does not start, and what log collectors see when it does."""
 
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from services.runtime.errors import Conflict
-from services.runtime.process import JsonLines, run
+from services.runtime.process import run
 from services.runtime.settings import Settings
 
 
@@ -65,15 +64,3 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ZeroDivisionError):
         start(monkeypatch, main)
-
-
-def test_a_json_log_line_holds_message_and_traceback() -> None:
-    try:
-        raise ValueError("of three\nlines\nhere")
-    except ValueError:
-        record = logging.getLogger("x").makeRecord("x", logging.ERROR, "f", 1, "got %s", ("it",), sys.exc_info())
-    line = JsonLines().format(record)
-    entry = json.loads(line)
-    assert "\n" not in line
-    assert (entry["message"], entry["level"], entry["logger"]) == ("got it", "ERROR", "x")
-    assert "of three" in entry["traceback"]

@@ -13,6 +13,7 @@ from rlhf.credentials import Credentials, Shown
 from rlhf.errors import InvalidInputError, Problem
 
 Option = tuple[str, Any]
+Metadata = Sequence[tuple[str, str]]
 
 BALANCING: tuple[Option, ...] = (
     # Replicas take turns. A server ends its connections every few minutes, and a name is looked up again whenever
@@ -80,7 +81,7 @@ class Connection:
     def stream_stream(self, path: str, *args: Any, **kwargs: Any) -> "Method":
         return Method(self, "stream_stream", path, args, kwargs)
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> Metadata:
         return self._shown.metadata()
 
     def opened(self) -> Opened:
@@ -118,12 +119,12 @@ class Method:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
-    def __call__(self, request: Any, **how: Any) -> Any:
-        return self._current()(request, metadata=self.connection.metadata(), **how)
+    def __call__(self, request: Any, metadata: Metadata = (), **how: Any) -> Any:
+        return self._current()(request, metadata=(*self.connection.metadata(), *metadata), **how)
 
-    def future(self, request: Any, **how: Any) -> Any:
+    def future(self, request: Any, metadata: Metadata = (), **how: Any) -> Any:
         """Of `grpc` alone: the call goes on in threads of its own."""
-        return self._current().future(request, metadata=self.connection.metadata(), **how)
+        return self._current().future(request, metadata=(*self.connection.metadata(), *metadata), **how)
 
     def _current(self) -> Any:
         opened, key = self.connection.opened(), (self.kind, self.path)

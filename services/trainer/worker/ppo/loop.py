@@ -18,29 +18,30 @@ from services.trainer.worker.seeds import derived_seed
 def run(context: StageContext, spec: PpoSpec) -> StageOutcome:
     ppo, metrics = prepare(context, spec), {}
     for step in range(ppo.step, spec.steps):
-        context.check()
-        rollouts = context.ranks.first(partial(experience, context, spec, ppo, step), read_rollouts)
-        usable = scored(rollouts)
-        require_enough(usable, rollouts)
-        with context.stopwatch.part("advantage"):
-            batch = ppo.learner.measure(usable)
-            targets = targets_of(batch, spec, ppo.controller.coefficient)
-        if step == 0:
-            check_first_step(batch)
-        metrics = describe(batch, targets, rollouts) | {
-            "kl_coefficient": ppo.controller.coefficient,
-            "weights_lag": ppo.publisher.lag(usable),
-            "max_staleness": spec.max_staleness,
-        }
-        with context.stopwatch.part("update"):
-            metrics |= ppo.learner.update(batch, targets, step)
-        ppo.controller.update(metrics["kl"], len(usable))
-        done = step + 1
-        context.report(done, spec.steps, metrics)
-        if done % spec.optimization.checkpoint_every == 0 and done < spec.steps:
-            context.save(ppo.checkpoint(done))
-        if done < spec.steps:
-            ppo.publisher.publish(done)
+        with context.step(step + 1):
+            context.check()
+            rollouts = context.ranks.first(partial(experience, context, spec, ppo, step), read_rollouts)
+            usable = scored(rollouts)
+            require_enough(usable, rollouts)
+            with context.stopwatch.part("advantage"):
+                batch = ppo.learner.measure(usable)
+                targets = targets_of(batch, spec, ppo.controller.coefficient)
+            if step == 0:
+                check_first_step(batch)
+            metrics = describe(batch, targets, rollouts) | {
+                "kl_coefficient": ppo.controller.coefficient,
+                "weights_lag": ppo.publisher.lag(usable),
+                "max_staleness": spec.max_staleness,
+            }
+            with context.stopwatch.part("update"):
+                metrics |= ppo.learner.update(batch, targets, step)
+            ppo.controller.update(metrics["kl"], len(usable))
+            done = step + 1
+            context.report(done, spec.steps, metrics)
+            if done % spec.optimization.checkpoint_every == 0 and done < spec.steps:
+                context.save(ppo.checkpoint(done))
+            if done < spec.steps:
+                ppo.publisher.publish(done)
     version = context.publish(context.result_name, ppo.publisher.model, ppo.tokenizer, spec.steps, kind="policy")
     return context.outcome(version, metrics | {"left_out_long": ppo.num_long, "rollouts_used": ppo.ledger.used})
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from rlhf.cli.output import Json, moment, show, show_table, to_json
+from rlhf.cli.curves import draw
+from rlhf.cli.output import Json, moment, notes, show, show_table, to_json
 from rlhf.cli.progress import show_events
 from rlhf.cli.train import conclude, result_line, summary
 from rlhf.client import Client
@@ -34,11 +35,11 @@ def show_(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
 
 @app.command()
 def watch(ctx: typer.Context, run_id: RunId, as_json: Json = False) -> None:
-    """Every step from the beginning, until the run ends."""
+    """Every step from the beginning, until the run ends; on a terminal as live curves."""
     client: Client = ctx.obj
     run = client.runs.get(run_id)
     if not as_json:
-        show_events(run.watch())
+        draw(run.watch()) if notes.is_terminal else show_events(run.watch())
         typer.echo(summary(run.wait()))
         return
     for event in run.watch():

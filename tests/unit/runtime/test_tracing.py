@@ -1,0 +1,105 @@
+"""Spans in memory, over real calls between a client and a server."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from services.runtime import tracing
+from services.runtime.channels import call, open_channel
+from services.runtime.errors import Conflict
+from services.runtime.logs import JsonLines, identify
+from services.runtime.tracing import carried, span, start_tracing, stop_tracing, trace_with
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    trace_with(SimpleSpanProcessor(exporter), "test")
+    yield exporter
+    stop_tracing()
+
+
+def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {found.name: found for found in exporter.get_finished_spans()}
+
+
+def test_it_is_off_unless_somebody_says_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(tracing.ENDPOINT, raising=False)
+    start_tracing("test")
+    with span("nothing"):
+        assert tracing.outgoing() == []
+
+
+def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tracing.ENDPOINT, "http://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
+    with pytest.raises(Conflict, match=r"rlhf-services\[tracing\]"):
+        start_tracing("test")
+
+
+def test_a_span_in_another_thread_belongs_to_the_one_that_started_it(spans: InMemorySpanExporter) -> None:
+    def work() -> None:
+        with span("part"):
+            pass
+
+    with span("step", step=3), ThreadPoolExecutor(1) as threads:
+        threads.submit(carried(work)).result()
+    found = by_name(spans)
+    assert found["part"].parent
+    assert found["part"].parent.span_id == found["step"].context.span_id
+    assert dict(found["step"].attributes or {}) == {"step": 3}
+
+
+class Lines(logging.Handler):
+    """What a log collector gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.entries.append(json.loads(JsonLines().format(record)))
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    monkeypatch.setattr("services.runtime.logs._process", {})
+    handler, logger = Lines(), logging.getLogger("services.runtime.metrics")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def test_a_call_goes_on_with_its_callers_trace_and_says_whose_it_is(
+    spans: InMemorySpanExporter, lines: Lines, start: Any
+) -> None:
+    address, _ = await start()
+    identify(run="run-1", attempt=1, step=4)
+    with span("step"), ThreadPoolExecutor(1) as threads:
+        await asyncio.wrap_future(threads.submit(carried(ask), str(address)))
+    served, step = by_name(spans)["test.Echo/Echo"], by_name(spans)["step"]
+    assert served.context.trace_id == step.context.trace_id
+    assert served.parent
+    assert served.parent.span_id == step.context.span_id
+    (entry,) = [entry for entry in lines.entries if entry["message"] == "call ended"]
+    told = {name: entry[name] for name in ("run", "attempt", "step", "grpc_method", "grpc_code")}
+    # As texts: they have travelled.
+    assert told == {"run": "run-1", "attempt": "1", "step": "4", "grpc_method": "Echo", "grpc_code": "OK"}
+    assert entry["request_id"]
+    assert entry["seconds"] > 0
+    assert "hello" not in json.dumps(entry)
+
+
+def ask(address: str) -> bytes:
+    with open_channel(address) as channel:
+        return call(channel.unary_unary("/test.Echo/Echo"), b"hello", timeout=10)
