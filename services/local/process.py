@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +91,8 @@ class ServiceProcess:
             time.sleep(0.05)
         self.address, self.metrics_address = (group.decode() for group in found.groups())
         self._ports = _port(self.address), _port(self.metrics_address)
-        check_health(self.address, max(deadline - time.monotonic(), 1.0), self._identity)
+        check = check_http_health if self.name == "gateway" else check_health
+        check(self.address, max(deadline - time.monotonic(), 1.0), self._identity)
 
     def send(self, number: signal.Signals) -> None:
         """To the service and whatever it started in its own process group."""
@@ -130,6 +133,17 @@ def check_health(address: str, seconds: float, identity: Mapping[str, str] = NOB
         request = health_pb2.HealthCheckRequest(service="")
         answer = stub.Check(request, timeout=seconds, wait_for_ready=True)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING, "a live process says so"
+
+
+def check_http_health(address: str, seconds: float, identity: Mapping[str, str] = NOBODY) -> None:
+    """Raises OSError where nobody serves."""
+    connection = HTTPConnection(address, timeout=seconds)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        assert answer.status == HTTPStatus.OK, "a live process says so"
+    finally:
+        connection.close()
 
 
 def _port(address: str) -> int:

@@ -1,6 +1,7 @@
-"""Policy, reward, reference, trainer and feedback on this machine, started, watched over and stopped together."""
+"""All services on this machine, started, watched over and stopped together."""
 
 import signal
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ NAMES = (*MODEL_SERVICES, "trainer", "feedback")
 # Where clients look when nobody tells them.
 FIXED_PORTS = {name: (50051 + i, 9051 + i) for i, name in enumerate(NAMES)}
 FREE_PORTS = {name: (0, 0) for name in NAMES}
+GATEWAY_PORT = 8080  # or any free one where that is taken
 START_SECONDS = 180.0
 DRAIN_SECONDS = 10.0  # nobody on one machine waits longer for a stop
 STOP_SECONDS = 60.0  # for the trainer, whose workers finish their step
@@ -24,6 +26,8 @@ STOP_SECONDS = 60.0  # for the trainer, whose workers finish their step
 class Services:
     """`ports` is (gRPC, metrics) by name, FIXED_PORTS or any free ones; `flags` are added to a service's own.
     `identity` are variables such as RLHF_TOKENS that services know callers by, and RLHF_TOKEN that workers show.
+
+    `gateway` starts HTTP and the pages too.
 
     Usable as `with Services(storage=…, folder=…) as services:`. Logs are `folder`/<name>.log. On stop, runs under way
     are stopped too and go on from their last checkpoint with the next start on the same storage.
@@ -37,6 +41,7 @@ class Services:
         threads: int = 1,
         flags: Mapping[str, tuple[str, ...]] | None = None,
         identity: Mapping[str, str] = NOBODY,
+        gateway: bool = False,
     ) -> None:
         self._storage = storage
         self._folder = folder.absolute()
@@ -44,12 +49,18 @@ class Services:
         self._threads = threads
         self._flags = flags or {}
         self._identity = identity
+        self._with_gateway = gateway
         self._processes: dict[str, ServiceProcess] = {}
 
     @property
     def addresses(self) -> dict[str, str]:
         """host:port by name, as `rlhf.Client` takes them."""
-        return {name: process.address for name, process in self._processes.items()}
+        return {name: self._processes[name].address for name in NAMES if name in self._processes}
+
+    @property
+    def gateway_url(self) -> str:
+        """Of the pages and endpoints over HTTP."""
+        return f"http://{self._processes['gateway'].address}"
 
     @property
     def connection(self) -> Settings:
@@ -76,6 +87,8 @@ class Services:
         try:
             self._start(MODEL_SERVICES, deadline)
             self._start(("trainer", "feedback"), deadline)
+            if self._with_gateway:
+                self._start(("gateway",), deadline)
         except BaseException:
             self.stop()
             raise
@@ -111,7 +124,7 @@ class Services:
 
     def _start(self, names: tuple[str, ...], deadline: float) -> None:
         for name in names:
-            port, metrics_port = self._ports[name]
+            port, metrics_port = self._ports[name] if name in self._ports else (free_or_any(GATEWAY_PORT), 0)
             log = self._folder / f"{name}.log"
             process = ServiceProcess(name, self._arguments(name), port, metrics_port, log, self._identity)
             self._processes[name] = process
@@ -120,15 +133,27 @@ class Services:
             self._processes[name].wait_until_healthy(deadline)
 
     def _arguments(self, name: str) -> list[str]:
+        if name == "gateway":
+            return [*self._addressed("policy", "reward", "trainer", "feedback"), *self._flags.get(name, ())]
         own = {"trainer": self._trainer_arguments, "feedback": self._feedback_arguments}.get(name, list)()
         common = ["--storage", self._storage, "--cache", str(self._folder / "cache" / name)]
         limits = ["--threads", str(self._threads), "--drain-seconds", str(DRAIN_SECONDS)]
         return [*common, *limits, *own, *self._flags.get(name, ())]
 
     def _trainer_arguments(self) -> list[str]:
-        addresses = [text for name in MODEL_SERVICES for text in (f"--{name}", self._processes[name].address)]
-        return [*addresses, "--work-dir", str(self._folder / "work"), "--stop-workers"]
+        return [*self._addressed(*MODEL_SERVICES), "--work-dir", str(self._folder / "work"), "--stop-workers"]
 
     def _feedback_arguments(self) -> list[str]:
-        addresses = [text for name in ("policy", "reward") for text in (f"--{name}", self._processes[name].address)]
-        return [*addresses, "--work-dir", str(self._folder / "feedback")]
+        return [*self._addressed("policy", "reward"), "--work-dir", str(self._folder / "feedback")]
+
+    def _addressed(self, *names: str) -> list[str]:
+        return [text for name in names for text in (f"--{name}", self._processes[name].address)]
+
+
+def free_or_any(port: int) -> int:
+    """The port itself unless it is taken; 0 stands for any free one."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return 0
+    return port

@@ -23,7 +23,7 @@ class ScoreItem:
 
     @property
     def holds_ids(self) -> bool:
-        return isinstance(self.prompt, list) or isinstance(self.response, list)
+        return not self.sequence and (isinstance(self.prompt, list) or isinstance(self.response, list))
 
 
 @dataclass(frozen=True)

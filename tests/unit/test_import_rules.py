@@ -13,7 +13,9 @@ ORCHESTRATORS = {"local", "quickstart", "monitoring"}
 CONTRACT_MODULES = ("servicer.py", "rollouts.py", "specs.py", "progress.py")
 # Clients and services connect alike.
 CONNECTING = ("rlhf.connections", "rlhf.credentials", "rlhf.errors", "rlhf.watched")
-NO_TORCH = {"runtime", "storage", "data"}
+# A client like any other: it asks the services through the SDK, and never speaks the contracts itself.
+CLIENTS = {"gateway"}
+NO_TORCH = {"runtime", "storage", "data", "gateway"}
 
 
 def imports(path: Path) -> set[str]:
@@ -48,7 +50,10 @@ def test_module_keeps_the_import_rules(path: Path) -> None:
         assert services <= {own}, f"the service {own} imports {services - {own}}"
     if own not in ORCHESTRATORS and not path.name.endswith(CONTRACT_MODULES):
         spoken = {name for name in names if not (own == "runtime" and name.startswith(CONNECTING))}
-        assert "rlhf" not in top(spoken), "only modules that speak the contracts import rlhf"
+        if own in CLIENTS:
+            assert not {name for name in names if name.startswith(("rlhf.v1", "grpc"))}, "clients use the SDK"
+        else:
+            assert "rlhf" not in top(spoken), "only modules that speak the contracts import rlhf"
     if own in NO_TORCH:
         assert not top(names) & {"torch", "transformers"}
     if own == "language_model":

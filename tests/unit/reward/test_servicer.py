@@ -75,12 +75,12 @@ async def test_a_batch_of_ids_gives_the_logits_of_plain_transformers_one_by_one(
 
 async def test_a_sequence_scores_like_the_prompt_and_response_that_its_template_was_given(shelf) -> None:
     whole = pb.ScoreItem(sequence="Human: The cat?\n\nAssistant:\nIt sat." + str(TOKENIZER.eos_token))
-    by_sequence, by_parts = await score(shelf, whole, of_text("The cat?", "It sat."))
+    by_sequence, by_parts = await score(shelf, whole, of_text("The cat?", "It sat."), digest="")
     assert by_sequence.raw == pytest.approx(by_parts.raw, abs=1e-5)
 
 
 async def test_a_sequence_is_scored_whole_and_alone(shelf) -> None:
-    (long,) = await score(shelf, pb.ScoreItem(sequence="long " * 400))
+    (long,) = await score(shelf, pb.ScoreItem(sequence="long " * 400), digest="")
     assert long.status == pb.SCORE_STATUS_ERROR
     assert "more than the context" in long.error
     both = of_text("The cat?", "It sat.")

@@ -32,10 +32,11 @@ from rlhf.errors import (
 )
 from rlhf.judgements import Agreement, Estimate, Judgement, RaterStatistics, SourceStatistics, Statistics
 from rlhf.models import Model
+from rlhf.placement import Placement, Toleration
 from rlhf.policy import Piece, Rollout
 from rlhf.reference import LogProbs
 from rlhf.reward import RankedResponse, Score
-from rlhf.run import Run, StageResult, StepEvent
+from rlhf.run import Run, RunEvent, StageResult, StepEvent
 from rlhf.runs import AsyncRunHandle, RunHandle
 from rlhf.specs import Dpo, Evaluate, Pipeline, Ppo, RewardModel, Sft, Spec
 from rlhf.versions import ModelVersion
@@ -70,6 +71,7 @@ __all__ = [
     "OverloadedError",
     "Piece",
     "Pipeline",
+    "Placement",
     "Ppo",
     "Problem",
     "RankedResponse",
@@ -80,6 +82,7 @@ __all__ = [
     "RlhfError",
     "Rollout",
     "Run",
+    "RunEvent",
     "RunFailedError",
     "RunHandle",
     "Score",
@@ -90,6 +93,7 @@ __all__ = [
     "StageResult",
     "Statistics",
     "StepEvent",
+    "Toleration",
     "TransferError",
     "UnauthenticatedError",
     "as_reward_function",

@@ -52,10 +52,10 @@ def up(
     with (
         contextlib.suppress(KeyboardInterrupt),
         installed("services.local") as local,
-        local.Services(storage=storage, folder=logs, ports=local.FIXED_PORTS) as services,
+        local.Services(storage=storage, folder=logs, ports=local.FIXED_PORTS, gateway=True) as services,
         contextlib.ExitStack() as beside,
     ):
-        where = dict(services.addresses)
+        where = {**services.addresses, "gateway": services.gateway_url}
         if monitoring:
             prometheus = local.Prometheus(services.metrics_addresses, logs / "prometheus")
             where["prometheus"] = beside.enter_context(prometheus).url

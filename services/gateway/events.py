@@ -1,0 +1,42 @@
+"""Server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+from starlette.responses import StreamingResponse
+
+from services.gateway.errors import body_of, readable
+
+DONE = "data: [DONE]\n\n"
+
+
+def event(data: Any, **fields: Any) -> str:
+    """`fields` are `id` or `event`."""
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    return "\n".join([*lines, f"data: {json.dumps(data)}"]) + "\n\n"
+
+
+class EventStream(StreamingResponse):
+    """Ends with [DONE]. What goes wrong on the way is an event with `error`: the status has been sent by then."""
+
+    def __init__(self, texts: AsyncIterator[str]) -> None:
+        super().__init__(texts, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    @classmethod
+    async def started(cls, items: AsyncIterator[Any]) -> Self:
+        """Once the first item is there: what goes wrong before is an error with a status."""
+        first = await anext(items)
+        return cls(_texts(first, items))
+
+
+async def _texts(first: Any, items: AsyncIterator[Any]) -> AsyncIterator[str]:
+    try:
+        yield event(first)
+        async for item in items:
+            yield event(item)
+    except Exception as error:
+        yield event(body_of(readable(error)))
+    finally:
+        await items.aclose()  # type: ignore[attr-defined]
+    yield DONE

@@ -1,0 +1,47 @@
+"""Scripts, styles and the plotting library: all from this host."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import plotly
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.gateway.door import ROUTE
+
+FOLDER = Path(__file__).parent / "static"
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+FILES = {path.name: path for path in (*FOLDER.iterdir(), PLOTLY) if path.suffix in KINDS}
+
+
+@dataclass(frozen=True)
+class File:
+    packed: bytes
+    plain: bytes
+    etag: str
+
+
+@cache
+def read(name: str) -> File:
+    plain = FILES[name].read_bytes()
+    return File(gzip.compress(plain, 6), plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
+
+
+async def static_file(request: Request) -> Response:
+    """Browsers keep it, and ask each time whether it has changed."""
+    name = request.path_params["name"]
+    request.scope[ROUTE] = "/static/{name}"
+    if name not in FILES:
+        raise HTTPException(404)
+    file, headers = read(name), {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    headers["ETag"] = file.etag
+    if request.headers.get("if-none-match") == file.etag:
+        return Response(status_code=304, headers=headers)
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    headers |= {"Content-Encoding": "gzip"} if packed else {}
+    return Response(file.packed if packed else file.plain, headers=headers, media_type=KINDS[FILES[name].suffix])

@@ -1,0 +1,125 @@
+"""The gateway as a process: HTTP or HTTPS, metrics beside it, and a stop that answers what it has accepted."""
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+
+import uvicorn
+from rlhf.watched import Watched
+
+from services.gateway.app import open_gateway
+from services.gateway.settings import GatewaySettings
+from services.runtime.errors import Conflict, InvalidInput, Problem
+from services.runtime.metrics import MetricsServer, show_build
+from services.runtime.server import Address
+from services.runtime.settings import is_loopback
+from services.runtime.stopping import stop_request
+
+HEADER_BYTES = 32 * 1024
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Until SIGTERM or SIGINT. Prints `listening on HOST:PORT metrics HOST:PORT` once requests are accepted."""
+    stopping = stop_request(settings.stop_with_parent)
+    show_build("gateway")
+    async with running(settings) as address:
+        print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
+        await stopping.wait()
+        log.info("gateway stops")
+
+
+@asynccontextmanager
+async def running(settings: GatewaySettings, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Address]:
+    """The server, for as long as the block runs. Raises Conflict where a port is taken."""
+    app, gateway = open_gateway(settings, environ)
+    server = Server(configure(app, settings))
+    with listen(settings.host, settings.port) as listener:
+        try:
+            metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
+        except OSError as error:
+            raise Conflict(f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {error}") from error
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            await server.answering.wait()
+            yield Address(settings.host, listener.getsockname()[1], settings.metrics_host, metrics.port)
+        finally:
+            server.should_exit = True
+            await task
+            await gateway.clients.close()
+            metrics.stop()
+
+
+class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    def capture_signals(self) -> AbstractContextManager[None]:
+        """Signals are the process's."""
+        return nullcontext()
+
+
+def configure(app, settings: GatewaySettings) -> uvicorn.Config:
+    secured = settings.tls_cert is not None
+    if not (secured or settings.https or is_loopback(settings.host)):
+        log.warning("tokens travel in plaintext: keep others away from this network, or set tls_cert and tls_key")
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(settings.drain_seconds),
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        ssl_context_factory=(lambda config, default: renewed(settings)) if secured else None,
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+    except OSError as error:
+        raise Conflict(f"cannot listen on {host}:{port}: {error}") from error
+
+
+def renewed(settings: GatewaySettings) -> ssl.SSLContext:
+    """Each connection is met with the certificate as it is then."""
+    files = [file for file in (settings.tls_cert, settings.tls_key, settings.tls_client_ca) if file]
+    current = Watched(files, lambda: tls_context(settings)).value
+
+    def swap(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = current()
+
+    outer = tls_context(settings)
+    outer.sni_callback = swap
+    return outer
+
+
+def tls_context(settings: GatewaySettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert settings.tls_cert is not None
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+        if settings.tls_client_ca:
+            context.load_verify_locations(settings.tls_client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:
+        raise InvalidInput(Problem("tls_cert", str(settings.tls_cert), f"certificates in PEM ({error})")) from None
+    return context

@@ -1,0 +1,59 @@
+"""Settings of the gateway."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from services.runtime.errors import Problem
+from services.runtime.settings import ListenSettings
+
+# A key for cookies is as hard to guess as a token.
+MIN_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class GatewaySettings(ListenSettings):
+    port: int = 8080
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9080
+    policy: str = "127.0.0.1:50051"
+    reward: str = "127.0.0.1:50052"
+    trainer: str = "127.0.0.1:50054"
+    feedback: str = "127.0.0.1:50055"
+    https: bool = False  # people reach it over HTTPS, by tls_cert or by a proxy's: cookies go nowhere else
+    # Of people's sessions; all replicas share it. Without one, sessions end with the process.
+    session_key: str = field(default="", repr=False, metadata={"variable": "RLHF_SESSION_KEY"})
+    session_hours: float = 12.0
+    max_body_mib: float = 8.0
+    max_requests: int = 512  # in progress at once; more are refused with a retry hint
+    requests_per_second: float = 200.0  # of one client, over a longer time
+    request_burst: int = 1000  # that one client may send at once
+    logins_per_minute: float = 20.0  # from one address
+    body_seconds: float = 30.0  # how long a request's body may take to arrive
+    drain_seconds: float = 45.0  # how long requests in progress may take to finish after SIGTERM
+    log_json: bool = False
+    stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.https or self.tls_cert is not None
+
+    def problems(self) -> Iterator[Problem]:
+        yield from super().problems()
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
+        for name in (
+            "session_hours",
+            "max_body_mib",
+            "max_requests",
+            "requests_per_second",
+            "request_burst",
+            "logins_per_minute",
+            "body_seconds",
+        ):
+            if getattr(self, name) <= 0:
+                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        if self.drain_seconds < 0:
+            yield Problem("drain_seconds", str(self.drain_seconds), "a number of seconds, 0 or more")
+        if self.session_key and len(self.session_key) < MIN_KEY_LENGTH:
+            yield Problem("RLHF_SESSION_KEY", "a short key", f"{MIN_KEY_LENGTH} random characters or more")
