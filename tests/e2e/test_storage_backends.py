@@ -57,6 +57,7 @@ def test_the_quickstart_runs_in_a_folder(tmp_path: Path) -> None:
     check_report(tmp_path, results)
 
 
+@pytest.mark.full
 def test_a_run_on_s3_is_killed_and_resumed(s3_url: str, tmp_path: Path) -> None:
     with workplace(tmp_path, s3_url) as work:
         spec = work.ppo(steps=6)

@@ -122,6 +122,10 @@ class Method:
     def __call__(self, request: Any, metadata: Metadata = (), **how: Any) -> Any:
         return self._current()(request, metadata=(*self.connection.metadata(), *metadata), **how)
 
+    def with_call(self, request: Any, metadata: Metadata | None = None, **how: Any) -> Any:
+        """Of `grpc` alone, and what its interceptors go on with: the answer, and the call that brought it."""
+        return self._current().with_call(request, metadata=(*self.connection.metadata(), *(metadata or ())), **how)
+
     def future(self, request: Any, metadata: Metadata = (), **how: Any) -> Any:
         """Of `grpc` alone: the call goes on in threads of its own."""
         return self._current().future(request, metadata=(*self.connection.metadata(), *metadata), **how)
