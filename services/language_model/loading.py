@@ -1,6 +1,7 @@
 """Models and tokenizers in and out of Hugging Face folders: safetensors only, never remote code."""
 
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from transformers import (
 
 from services.runtime.errors import InvalidInput, Problem
 
+# While transformers loads a model it switches weight tying off and the default dtype over, for the whole process; two
+# threads that load at once leave them so.
+ONE_AT_A_TIME = threading.Lock()
 LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -112,9 +116,10 @@ def _load(auto: Any, folder: Path, config: PretrainedConfig, dtype: torch.dtype)
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise InvalidInput(Problem("model", f"{folder.name} with {found}", "weights as *.safetensors"))
     try:
-        model, info = auto.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **LOCAL
-        )
+        with ONE_AT_A_TIME:
+            model, info = auto.from_pretrained(
+                folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **LOCAL
+            )
     except ValueError as error:  # the architecture has no such head
         raise InvalidInput(Problem("model", f"{config.model_type}: {_first_line(error)}", auto.__name__)) from error
     return model.eval(), set(info["missing_keys"])

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def test_dropout_is_off_unless_given(family: str, field: str, tmp_path: Path) ->
     assert getattr(load_causal(tmp_path).config, field) == 0
     assert getattr(load_causal(tmp_path, dropout=0.2).config, field) == 0.2
     assert not load_causal(tmp_path).training
+
+
+def test_threads_that_load_at_once_get_tied_weights(tmp_path: Path) -> None:
+    save(causal("gpt2"), byte_level(), tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(load_causal, [tmp_path] * 12))
+    for model in [*models, load_causal(tmp_path)]:
+        assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
 def test_folder_without_safetensors_is_refused_by_name(tmp_path: Path) -> None:
