@@ -24,7 +24,7 @@ LAST_WORDS = "last_words.txt"
 
 # Nothing else of the control plane's environment reaches a worker.
 KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE"}
-KEPT_PREFIXES = ("AWS_", "CUDA_", "CUBLAS_", "OTEL_")
+KEPT_PREFIXES = ("AWS_", "CUDA_", "CUBLAS_", "GLOO_", "NCCL_", "OTEL_")
 # The kernel tells a start relative to boot, and the time of boot moves a little when the clock is set.
 START_TOLERANCE_SECONDS = 2.0
 

@@ -51,13 +51,15 @@ def join(work_dir: Path) -> Iterator[tuple[Ranks, Path]]:
             opened.callback(shutil.rmtree, group.scratch, ignore_errors=True)
         dist.barrier()
         yield group, group.scratch
-        dist.destroy_process_group()
+        if not group.broken:
+            dist.destroy_process_group()
 
 
 class Group(Ranks):
     """One rank of several; torchrun's environment variables say which."""
 
     scratch: Path
+    broken = False  # leaving it in order would be waiting for a rank that is no more
 
     def __init__(self, device: torch.device, leads_node: bool) -> None:
         super().__init__(device)
@@ -134,13 +136,13 @@ class Group(Ranks):
         self._words.set(str(self.rank), words)
 
     def cause(self, error: Exception) -> Exception:
-        if self.rank == 0:
+        lost = isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+        self.broken = not isinstance(error, Stopped)
+        if self.rank == 0 and (lost or isinstance(error, Stopped)):  # torchrun stops the others when one fails
             for rank in range(1, self.size):
                 if words := self._word_of(rank):
                     return OtherRankFailed(f"rank {rank}: {words}")
-        if isinstance(error, dist.DistError) or "gloo" in str(error).lower():
-            return RankLost(f"another process of this attempt ended without a word: {error}")
-        return error
+        return RankLost(f"another process of this attempt ended without a word: {error}") if lost else error
 
     def _word_of(self, rank: int) -> str:
         try:

@@ -84,4 +84,6 @@ class Optimizer(Generic[ModelT]):
                 name, _, state = rest.rpartition(".")
                 parameter = self.parameters[name]
                 # A count of steps is one number, which is not sharded.
-                self.adamw.state[parameter][state] = placed(tensor, parameter) if tensor.ndim else tensor
+                self.adamw.state[parameter][state] = (
+                    placed(tensor, parameter) if tensor.ndim else tensor.to(parameter.device)
+                )

@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any
 
-from services.runtime.process import configure_logging
+from services.runtime.logs import configure_logging
 from services.trainer.worker import supervised
 from services.trainer.worker.__main__ import main, settings_or_exit
 

@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import free_port
 from tests.unit.trainer.worker.meeting import LENGTHS
 
+pytestmark = pytest.mark.timeout(600)
+
 ENVIRONMENT = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
 
 
@@ -23,7 +25,7 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         environment = {**os.environ, **ENVIRONMENT, "MASTER_PORT": port, "RANK": str(rank)}
         command = [sys.executable, "-m", "tests.unit.trainer.worker.meeting", str(tmp_path_factory.mktemp("disk"))]
         processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=Path.cwd()))
-    found = [json.loads(process.communicate(timeout=100)[0]) for process in processes]
+    found = [json.loads(process.communicate(timeout=500)[0]) for process in processes]
     assert [rank["rank"] for rank in found] == [0, 1]
     return found
 
@@ -64,4 +66,5 @@ def test_what_ends_rank_0_ends_all(ranks: list[dict[str, Any]]) -> None:
 
 def test_the_words_of_a_rank_that_failed_reach_rank_0(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["cause"] == "OtherRankFailed('rank 1: out of ideas')"
+    assert ranks[0]["own"] == "ValueError('mine')", "an error of all ranks is rank 0's own"
     assert ranks[1]["cause"].startswith("RankLost('another process of this attempt ended without a word")

@@ -13,6 +13,8 @@ from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, demonstrations
 from tests.unit.trainer.worker.torchrun import torchrun
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
 def attempt(world: SmallWorld) -> Attempt:
@@ -34,7 +36,7 @@ def status(attempt: Attempt) -> Status:
 def test_a_rank_that_fails_is_quoted(world: SmallWorld, attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK_1", "raises")
     with torchrun(world, 1, module="tests.unit.trainer.worker.failing_rank") as worker:
-        assert worker.wait(100) == 1
+        assert worker.wait(500) == 1
     assert status(attempt).state == "failed"
     assert "rank 1: ValueError: a defect of one rank" in status(attempt).error
     assert [step.step for step in attempt.steps("sft")] == [1, 2]
@@ -50,7 +52,7 @@ def test_a_rank_that_is_killed_is_a_crash_and_no_failure(
     """Another attempt may get through."""
     monkeypatch.setenv("RANK_1", "is killed")
     with torchrun(world, 1, module="tests.unit.trainer.worker.failing_rank") as worker:
-        assert worker.wait(100) == 1
+        assert worker.wait(500) == 1
     assert status(attempt).state == "stopped"
     assert "another process of this attempt ended without a word" in status(attempt).error
     assert "SIGKILL" in log(world)
@@ -59,7 +61,7 @@ def test_a_rank_that_is_killed_is_a_crash_and_no_failure(
 @pytest.mark.full
 def test_sigterm_stops_all_at_one_step(world: SmallWorld, attempt: Attempt) -> None:
     with torchrun(world, 1) as worker:
-        wait_until(lambda: status(attempt).step > 0 or bool(list(attempt.steps("sft"))), seconds=100)
+        wait_until(lambda: status(attempt).step > 0 or bool(list(attempt.steps("sft"))), seconds=300)
         ranks = psutil.Process(worker.pid).children()
         worker.terminate()
         worker.wait(60)

@@ -18,6 +18,8 @@ from tests.unit.trainer.worker.faults import Killed, kill_at
 from tests.unit.trainer.worker.small_world import SmallWorld, comparisons, demonstrations, prompts
 from tests.unit.trainer.worker.torchrun import torchrun
 
+pytestmark = pytest.mark.timeout(600)
+
 # 7 sequences in pieces of 3 leave one rank two and the other one; the last batch of an epoch is a single sequence.
 UNEVEN = Optimization(learning_rate=1e-3, batch_size=7, micro_batch_size=3, checkpoint_every=1)
 STAGES = ("ppo", "sft", "reward_model", "dpo")
@@ -60,7 +62,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallWorld, SmallW
     second.write_base(attempts.next_base(two.store, two.run_id, 1, list(STAGES)))
     with torchrun(two, number=2) as worker:
         one.run(spec, number=2)
-        assert worker.wait(120) == 0, (folder / "2" / "log.txt").read_text()
+        assert worker.wait(500) == 0, (folder / "2" / "log.txt").read_text()
     return one, two
 
 
