@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from services.local import Services
-from services.quickstart.judging import answer, questions
+from services.quickstart.judging import answer
 from services.runtime.channels import open_channel
 from services.simulator.base_model import WEIGHTS
 from services.simulator.evaluation import effect
+from services.simulator.splits import cases, spread
 from services.simulator.world import load_world
 from services.storage.datasets import DatasetStore
 from services.storage.models import ModelStore
@@ -162,10 +163,8 @@ def ppo_here(services: Services, store: ObjectStore, tmp_path: Path) -> Callable
         objects = Attempt(store, name, 1)
         with ExitStack() as opened:
             live = opened.enter_context(LiveAttempt(objects))
-            policy, reward, reference = (
-                opened.enter_context(open_channel(services.addresses[role]))
-                for role in ("policy", "reward", "reference")
-            )
+            policy, reward = (opened.enter_context(open_channel(services.addresses[r])) for r in ("policy", "reward"))
+            reference = opened.enter_context(grpc.insecure_channel(services.addresses["reference"]))
             channels = Channels(policy, reward, grpc.intercept_channel(reference, *between))
             opened.callback(torch.use_deterministic_algorithms, False)
             bench = Workbench(
@@ -234,7 +233,7 @@ def test_with_the_reward_models_sign_flipped_gold_falls(client: rlhf.Client, tmp
     spec = rlhf.Ppo(policy_model=sft, reward_model=flipped, prompts=data["prompts"])
     tuned = train(client, "gold-flipped", spec)
     world = load_world("home")
-    pool = questions(world, per_family=10)["held_out"]
+    pool = spread(cases(world, "held_out"), per_family=10, seed=0)
     before, after = (answer(client, world, model, sft, pool, samples=2, tokens=64) for model in (sft, tuned))
     assert effect(after.judged, before.judged).high < 0
 
