@@ -11,6 +11,7 @@ PAGE, TICKET = "critical", "warning"
 # the budget is gone in an hour, at 6 times a twentieth in six (Google's SRE workbook, chapter 5).
 BUDGET = 0.01
 SERVICE = "namespace, grpc_service"
+HANDLED, REQUESTS = "grpc_server_handled_total", "rlhf_gateway_requests_total"
 STAGE = "namespace, run, stage"
 
 QUEUE_SECONDS = 120
@@ -44,9 +45,13 @@ class Alert:
 
 def burn(factor: float, *windows: str) -> str:
     """Both windows: the long one shows that it matters, the short one that it goes on."""
-    handled = "grpc_server_handled_total"
-    failing = f'{handled}{{grpc_code=~"{BAD_CODES}"}}'
-    return "\nand\n".join(f"{share(failing, handled, SERVICE, window)} > {factor * BUDGET:g}" for window in windows)
+    calls = _burn(f'{HANDLED}{{grpc_code=~"{BAD_CODES}"}}', HANDLED, SERVICE, factor, windows)
+    http = _burn(f'{REQUESTS}{{status=~"5.."}}', REQUESTS, "namespace", factor, windows)
+    return f'{calls}\nor\nlabel_replace(\n{http},\n"grpc_service", "gateway", "", "")'
+
+
+def _burn(failing: str, all_: str, by: str, factor: float, windows: tuple[str, ...]) -> str:
+    return "\nand\n".join(f"{share(failing, all_, by, window)} > {factor * BUDGET:g}" for window in windows)
 
 
 def queue_age(service: str) -> str:

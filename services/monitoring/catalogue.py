@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
+from services.gateway import metrics as gateway
 from services.policy import metrics as policy
 from services.reference import metrics as reference
 from services.reward import metrics as reward
@@ -32,6 +33,7 @@ PROCESSES: dict[str, tuple[Metric, ...]] = {
     "reference": tuple(reference.DEFINITIONS),
     "trainer": (*defined(trainer), *_figures()),
     "worker": defined(worker),
+    "gateway": defined(gateway),
 }
 
 # Not ours, and used all the same.
@@ -50,7 +52,7 @@ FOREIGN: dict[str, tuple[Metric, ...]] = {
 
 ALL: dict[str, Metric] = {m.name: m for group in (*PROCESSES.values(), *FOREIGN.values()) for m in group}
 
-_MATCHERS = re.compile(r"\{[^}]*\}")
+_LABELS = re.compile(r'\{[^}]*\}|"[^"]*"')
 _NAME = re.compile(r"\b(?:rlhf|grpc|process)_\w+|\bup\b|\bALERTS\b")
 _SUFFIX = re.compile(r"_(?:bucket|count|sum)$")
 
@@ -58,6 +60,6 @@ _SUFFIX = re.compile(r"_(?:bucket|count|sum)$")
 def metrics_in(query: str) -> Iterator[str]:
     """Names of the metrics that a query reads, whether they exist or not; a histogram's parts give its own name."""
     without_labels = re.sub(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)", "", query)
-    for name in _NAME.findall(_MATCHERS.sub("", without_labels)):
+    for name in _NAME.findall(_LABELS.sub("", without_labels)):
         whole = _SUFFIX.sub("", name)
         yield whole if whole in ALL and ALL[whole].type == "histogram" else name

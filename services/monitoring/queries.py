@@ -15,6 +15,11 @@ def share(part: str, whole: str, by: str = "", window: str = "5m") -> str:
     return f"{rate(part, by, window)} / {rate(whole, by, window)}"
 
 
+def share_or_zero(part: str, whole: str, window: str = "5m") -> str:
+    """As `share`, and 0 where there has never been any of the part."""
+    return f"({rate(part, window=window)} or vector(0)) / {rate(whole, window=window)}"
+
+
 def quantile(share: float, buckets: str, window: str = RATE, by: str = "") -> str:
     labels = ", ".join(filter(None, ("le", by)))
     return f"histogram_quantile({share}, sum by ({labels}) (rate({buckets}[{window}])))"

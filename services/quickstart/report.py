@@ -9,26 +9,10 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 from rich.table import Table
 
+from services.quickstart.curves import Plot, plots
+
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 COLORS = {"base": "#8d99ae", "sft": "#3a86ff", "ppo": "#2a9d8f", "dpo": "#e76f51"}
-# (title, unit, stage, metric)
-CURVES = (
-    ("SFT loss", "nats per token", "sft", "loss"),
-    ("Reward model loss", "nats per pair", "reward", "loss"),
-    ("Reward model accuracy", "share of pairs", "reward", "accuracy"),
-    ("PPO: normalised score", "before the rule for missing ends", "ppo", "reward"),
-    ("PPO: reward with the KL penalty", "what is maximised", "ppo", "objective"),
-    ("PPO: KL to the reference", "nats per response", "ppo", "kl"),
-    ("PPO: entropy", "nats per token", "ppo", "entropy"),
-    ("PPO: response length", "tokens", "ppo", "response_length"),
-    ("PPO: responses without an end", "share", "ppo", "without_eos"),
-    ("PPO: value loss", "", "ppo", "value_loss"),
-    ("PPO: explained variance", "", "ppo", "explained_variance"),
-    ("PPO: clip fraction", "share of tokens", "ppo", "clip_fraction"),
-    ("PPO: mismatch with the generator", "nats per token", "ppo", "mismatch"),
-    ("DPO loss", "nats per pair", "dpo", "loss"),
-    ("DPO accuracy", "share of pairs", "dpo", "accuracy"),
-)
 
 
 def write_report(results: dict, out: Path) -> None:
@@ -37,7 +21,7 @@ def write_report(results: dict, out: Path) -> None:
     page = environment.from_string(TEMPLATE.read_text()).render(
         results=results,
         plotly=get_plotlyjs(),
-        figures=[_plot(*curve, results["curves"]) for curve in CURVES if _has(results["curves"], *curve[2:])],
+        figures=[(_curve(plot), plot.reading) for plot in plots(results["curves"])],
         gold=_gold_plot(results["judged"]),
     )
     (out / "report.html").write_text(page)
@@ -70,16 +54,14 @@ def interval(effect: dict) -> str:
     return f"{effect['mean']:+.2f} [{effect['low']:+.2f}, {effect['high']:+.2f}]"
 
 
-def _has(curves: dict, stage: str, metric: str) -> bool:
-    return any(metric in step for step in curves.get(stage, []))
-
-
-def _plot(title: str, unit: str, stage: str, metric: str, curves: dict) -> str:
-    points = [(step["step"], step[metric]) for step in curves[stage] if metric in step]
-    steps, values = zip(*points, strict=True)
-    return _html(
-        go.Figure(go.Scatter(x=steps, y=values, mode="lines", line_color=COLORS.get(stage, "#6a4c93"))), title, unit
-    )
+def _curve(plot: Plot) -> str:
+    colors = (COLORS.get(plot.stage, "#6a4c93"), "#e9c46a", "#264653", "#9d4edd", "#ef476f", "#118ab2")
+    lines = [
+        go.Scatter(x=steps, y=values, mode="lines", name=title, line_color=color)
+        for (title, (steps, values)), color in zip(plot.lines.items(), colors)
+    ]
+    figure = go.Figure(lines, layout={"showlegend": len(lines) > 1, "legend": {"orientation": "h", "y": -0.25}})
+    return _html(figure, plot.title, plot.unit)
 
 
 def _gold_plot(judged: dict) -> str:

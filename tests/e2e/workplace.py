@@ -45,10 +45,13 @@ class Workplace:
 
 
 @contextmanager
-def workplace(folder: Path, storage: str = "", **flags: tuple[str, ...]) -> Iterator[Workplace]:
+def workplace(folder: Path, storage: str = "", gateway: bool = False, **flags: tuple[str, ...]) -> Iterator[Workplace]:
     """Storage is `folder`/storage unless a URL is given; `flags` by service."""
     where = storage or str(folder / "storage")
-    with Services(where, folder / "services", flags=flags) as services, rlhf.Client(**services.addresses) as client:
+    with (
+        Services(where, folder / "services", flags=flags, gateway=gateway) as services,
+        rlhf.Client(**services.addresses) as client,
+    ):
         stock(client, folder)
         yield Workplace(services, client, open_store(where), folder)
 

@@ -2,7 +2,7 @@
 
 from services.monitoring.dashboards.dashboard import NAMESPACE, Dashboard
 from services.monitoring.dashboards.panels import Panel, Query, Row, Thresholds
-from services.monitoring.queries import BAD_CODES, NS, quantile, share
+from services.monitoring.queries import BAD_CODES, NS, quantile, rate, share_or_zero
 
 SERVICES = {"policy": "PolicyService", "reward": "RewardService", "reference": "ReferenceService"}
 WHAT = {"policy": "Rollouts: policy", "reward": "Scores: reward", "reference": "Log-probs: reference"}
@@ -21,7 +21,7 @@ def replicas(service: str) -> Panel:
 
 def calls(rpc: str) -> tuple[Panel, ...]:
     own = f'grpc_service="rlhf.v1.{rpc}", {NS}'
-    failing = share(
+    failing = share_or_zero(
         f'grpc_server_handled_total{{grpc_code=~"{BAD_CODES}", {own}}}', f"grpc_server_handled_total{{{own}}}"
     )
     latency = quantile(0.95, f"grpc_server_handling_seconds_bucket{{{own}}}", "5m")
@@ -46,6 +46,22 @@ def queue(service: str) -> tuple[Panel, ...]:
 def serving(service: str) -> Row:
     return Row(WHAT[service], (replicas(service), *calls(SERVICES[service]), *queue(service)))
 
+
+HTTP = f"rlhf_gateway_requests_total{{{NS}}}"
+HTTP_FAILED = f'rlhf_gateway_requests_total{{status=~"5..", {NS}}}'
+GATEWAY = Row(
+    "HTTP: gateway",
+    (
+        replicas("gateway"),
+        light("Failing requests", "Share answered with 5xx, over 5 minutes.", "ratio", share_or_zero(HTTP_FAILED, HTTP),
+              Thresholds(0.01, 0.05)),
+        light("Requests", "Per second, over 5 minutes.", "per second", rate(HTTP, window="5m"), Thresholds(1000, 2000)),
+        light("Latency, 95th percentile", "From a request's arrival to the end of its answer.", "seconds",
+              quantile(0.95, f"rlhf_gateway_request_seconds_bucket{{{NS}}}", "5m"), Thresholds(30, 120)),
+        light("In progress", "Being answered.", "requests", f"sum(rlhf_gateway_requests_in_progress{{{NS}}})",
+              Thresholds(256, 1024)),
+    ),
+)  # fmt: skip
 
 FEEDBACK = Row("Judgements: feedback", (replicas("feedback"), *calls("FeedbackService")))
 
@@ -88,5 +104,5 @@ OVERVIEW = Dashboard(
     "RLHF / Overview",
     "Is anything wrong, and where? One row per stage; every light leads to the dashboard that says more.",
     (NAMESPACE,),
-    (*(serving(service) for service in SERVICES), FEEDBACK, TRAINING, STORAGE),
+    (*(serving(service) for service in SERVICES), FEEDBACK, GATEWAY, TRAINING, STORAGE),
 )

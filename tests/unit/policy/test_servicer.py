@@ -1,4 +1,5 @@
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -22,6 +23,7 @@ from rlhf.v1.types_pb2 import (
 from services.language_model.log_probs import response_log_probs
 from services.policy.servicer import register
 from services.policy.settings import PolicySettings
+from tests.log_lines import collected
 from tests.unit.language_model.small_models import byte_level, causal, random_ids
 from tests.unit.serving.live import Shelf, channel_to, retry_after, violations
 
@@ -281,3 +283,17 @@ async def test_metrics_count_what_was_answered(shelf) -> None:
     assert (value("rlhf_policy_time_per_output_token_seconds_count", SFT) or 0) >= 8
     assert value("rlhf_policy_weights_load_seconds_count", SFT) == 1
     assert 0 < value("rlhf_policy_weights_memory_bytes") < value("rlhf_policy_weights_memory_budget_bytes")
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_texts_are_logged_only_where_a_setting_says_so(shelf, wanted: bool) -> None:
+    with collected() as lines:
+        async with channel_to(register, settings(shelf, log_texts=wanted)) as channel:
+            request = pb.GenerateRequest(
+                model="sft", prompts=[Prompt(text="the secret question")], sampling=Sampling(max_new_tokens=8)
+            )
+            (rollout,) = (await PolicyServiceStub(channel).Generate(request)).rollouts
+    (entry,) = lines.calls
+    assert entry["model_version"] == f"sft@{rollout.model_version.version}"
+    assert entry.get("responses") == ([rollout.text] if wanted else None)
+    assert "the secret question" not in json.dumps(lines.entries)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from services.runtime import tracing
 from services.runtime.channels import call, open_channel
 from services.runtime.errors import Conflict
-from services.runtime.logs import JsonLines, identify
+from services.runtime.logs import identify
 from services.runtime.tracing import carried, span, start_tracing, stop_tracing, trace_with
+from tests.log_lines import Lines, collected
 
 
 @pytest.fixture
@@ -59,25 +59,11 @@ def test_a_span_in_another_thread_belongs_to_the_one_that_started_it(spans: InMe
     assert dict(found["step"].attributes or {}) == {"step": 3}
 
 
-class Lines(logging.Handler):
-    """What a log collector gets."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.entries.append(json.loads(JsonLines().format(record)))
-
-
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     monkeypatch.setattr("services.runtime.logs._process", {})
-    handler, logger = Lines(), logging.getLogger("services.runtime.metrics")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.removeHandler(handler)
+    with collected() as lines:
+        yield lines
 
 
 async def test_a_call_goes_on_with_its_callers_trace_and_says_whose_it_is(
@@ -91,7 +77,7 @@ async def test_a_call_goes_on_with_its_callers_trace_and_says_whose_it_is(
     assert served.context.trace_id == step.context.trace_id
     assert served.parent
     assert served.parent.span_id == step.context.span_id
-    (entry,) = [entry for entry in lines.entries if entry["message"] == "call ended"]
+    (entry,) = lines.calls
     told = {name: entry[name] for name in ("run", "attempt", "step", "grpc_method", "grpc_code")}
     # As texts: they have travelled.
     assert told == {"run": "run-1", "attempt": "1", "step": "4", "grpc_method": "Echo", "grpc_code": "OK"}
