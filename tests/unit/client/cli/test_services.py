@@ -54,3 +54,34 @@ def test_without_the_services_it_says_what_to_install(offline, monkeypatch) -> N
     result = offline("up")
     assert result.exit_code == 1
     assert "pip install" in result.stderr
+
+
+def test_up_starts_a_prometheus_beside_the_services_where_asked(offline, monkeypatch, tmp_path: Path) -> None:
+    entered: list[tuple] = []
+
+    class Stand:
+        addresses, metrics_addresses, gateway_url, url = {"policy": "p:1"}, {"policy": "p:2"}, "http://g", "http://here"
+
+        def __init__(self, *given, **named) -> None:
+            self.given = given
+
+        def __enter__(self):
+            entered.append(self.given)
+            return self
+
+        def __exit__(self, *_) -> None:
+            entered.append(("left",))
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rlhf.cli.services.signal.pause", interrupt)
+    monkeypatch.setitem(
+        sys.modules, "services.local", SimpleNamespace(Services=Stand, Prometheus=Stand, FIXED_PORTS={})
+    )
+    result = offline("up", "--monitoring", "--logs", tmp_path, "--json")
+    assert json.loads(result.stdout) == {"policy": "p:1", "gateway": "http://g", "prometheus": "http://here"}
+    assert entered == [(), ({"policy": "p:2"}, tmp_path / "prometheus"), ("left",), ("left",)]
+    entered.clear()
+    assert json.loads(offline("up", "--json").stdout) == {"policy": "p:1", "gateway": "http://g"}
+    assert entered == [(), ("left",)]
