@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.errors import Problem
-from services.runtime.settings import ServerSettings
+from services.runtime.settings import ServerSettings, not_positive
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,5 @@ class FeedbackSettings(ServerSettings):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for name in (
-            "lease_minutes",
-            "max_campaigns",
-            "max_items",
-            "max_campaign_mib",
-            "max_raters",
-            "max_import_mib",
-        ):
-            if getattr(self, name) <= 0:
-                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        yield from not_positive(self, "lease_minutes", "max_campaigns", "max_items", "max_campaign_mib")
+        yield from not_positive(self, "max_raters", "max_import_mib")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.runtime.errors import Problem
-from services.runtime.settings import ListenSettings
+from services.runtime.settings import ListenSettings, not_positive
 
 # A key for cookies is as hard to guess as a token.
 MIN_KEY_LENGTH = 32
@@ -13,7 +13,6 @@ MIN_KEY_LENGTH = 32
 @dataclass(frozen=True)
 class GatewaySettings(ListenSettings):
     port: int = 8080
-    metrics_host: str = "127.0.0.1"
     metrics_port: int = 9080
     policy: str = "127.0.0.1:50051"
     reward: str = "127.0.0.1:50052"
@@ -29,9 +28,6 @@ class GatewaySettings(ListenSettings):
     request_burst: int = 1000  # that one client may send at once
     logins_per_minute: float = 20.0  # from one address
     body_seconds: float = 30.0  # how long a request's body may take to arrive
-    drain_seconds: float = 45.0  # how long requests in progress may take to finish after SIGTERM
-    log_json: bool = False
-    stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
 
     @property
     def secure_cookies(self) -> bool:
@@ -39,21 +35,7 @@ class GatewaySettings(ListenSettings):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for name in ("port", "metrics_port"):
-            if not 0 <= getattr(self, name) <= 65535:
-                yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
-        for name in (
-            "session_hours",
-            "max_body_mib",
-            "max_requests",
-            "requests_per_second",
-            "request_burst",
-            "logins_per_minute",
-            "body_seconds",
-        ):
-            if getattr(self, name) <= 0:
-                yield Problem(name, str(getattr(self, name)), "a number above 0")
-        if self.drain_seconds < 0:
-            yield Problem("drain_seconds", str(self.drain_seconds), "a number of seconds, 0 or more")
+        yield from not_positive(self, "session_hours", "max_body_mib", "max_requests", "body_seconds")
+        yield from not_positive(self, "requests_per_second", "request_burst", "logins_per_minute")
         if self.session_key and len(self.session_key) < MIN_KEY_LENGTH:
             yield Problem("RLHF_SESSION_KEY", "a short key", f"{MIN_KEY_LENGTH} random characters or more")

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.runtime.errors import Problem
-from services.serving.settings import BatchServerSettings, not_positive
+from services.runtime.settings import not_positive
+from services.serving.settings import BatchServerSettings
 
 
 @dataclass(frozen=True)

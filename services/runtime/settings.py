@@ -30,9 +30,21 @@ class Settings:
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
+def not_positive(settings: Settings, *names: str) -> Iterator[Problem]:
+    for name in names:
+        if (value := getattr(settings, name)) <= 0:
+            yield Problem(name, str(value), "a number above 0")
+
+
+def negative_seconds(settings: Settings, *names: str) -> Iterator[Problem]:
+    for name in names:
+        if (value := getattr(settings, name)) < 0:
+            yield Problem(name, str(value), "a number of seconds, 0 or more")
+
+
 @dataclass(frozen=True)
 class ListenSettings(Settings):
-    """Where a service listens, and to whom; files are read again when they change."""
+    """Where a process listens, to whom, and how it stops; files are read again when they change."""
 
     host: str = "127.0.0.1"  # listens on this machine alone unless told otherwise
     port: int = 0  # 0: any free one, named in the line `listening on`
@@ -41,6 +53,11 @@ class ListenSettings(Settings):
     tls_cert: Path | None = None  # PEM; the certificates up to an authority that callers know
     tls_key: Path | None = None
     tls_client_ca: Path | None = None  # callers must show a certificate of this authority's as well
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+    drain_seconds: float = 45.0  # how long admitted calls may take to finish after SIGTERM
+    log_json: bool = False
+    stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
 
     @property
     def wants_tokens(self) -> bool:
@@ -56,6 +73,10 @@ class ListenSettings(Settings):
             yield Problem("tls_key" if self.tls_cert else "tls_cert", "nothing", "a file: cert and key belong together")
         if self.tls_client_ca and not self.tls_cert:
             yield Problem("tls_cert", "nothing", "a file: callers show their certificates over TLS alone")
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
+        yield from negative_seconds(self, "drain_seconds")
 
 
 def is_loopback(host: str) -> bool:
@@ -72,41 +93,23 @@ class ServerSettings(ListenSettings):
 
     # Health alone, in plaintext beside TLS, for probes that speak none; -1: on the main port only.
     health_port: int = -1
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 0
     storage: str = ""  # a folder, file:///folder or s3://bucket/prefix?endpoint=https://host&region=name
     cache: Path = Path.home() / ".cache" / "rlhf"  # fetched weights
     cache_gib: float = 20.0  # what the cache may hold before the least recently used goes
-    drain_seconds: float = 45.0  # how long admitted calls may take to finish after SIGTERM
     deadline_seconds: float = 300.0  # of calls that bring no deadline
     connection_age_seconds: float = 300.0  # then a client connects anew, and so finds new replicas
     max_calls: int = 256  # in progress at once; more are refused with a retry hint
     max_message_mib: int = 64
     threads: int = 1
-    log_json: bool = False
-    stop_with_parent: bool = False  # stdin is a pipe of the parent's; its end is the end of the parent
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for name in ("port", "metrics_port"):
-            if not 0 <= getattr(self, name) <= 65535:
-                yield Problem(name, str(getattr(self, name)), "a port, 0 to 65535")
         if not -1 <= self.health_port <= 65535:
             yield Problem("health_port", str(self.health_port), "a port, or -1 for none")
         if not self.storage:
             yield Problem("storage", "nothing", "a folder, file:///folder or s3://bucket/prefix")
-        for name in (
-            "cache_gib",
-            "deadline_seconds",
-            "connection_age_seconds",
-            "max_calls",
-            "max_message_mib",
-            "threads",
-        ):
-            if getattr(self, name) <= 0:
-                yield Problem(name, str(getattr(self, name)), "a number above 0")
-        if self.drain_seconds < 0:
-            yield Problem("drain_seconds", str(self.drain_seconds), "a number of seconds, 0 or more")
+        yield from not_positive(self, "cache_gib", "deadline_seconds", "connection_age_seconds")
+        yield from not_positive(self, "max_calls", "max_message_mib", "threads")
 
 
 def load_settings(cls: type[SettingsT], prefix: str, argv: Sequence[str], environ: Mapping[str, str]) -> SettingsT:

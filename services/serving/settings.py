@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.runtime.errors import Problem
-from services.runtime.settings import ServerSettings
+from services.runtime.settings import ServerSettings, negative_seconds, not_positive
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,7 @@ class ModelServerSettings(ServerSettings):
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         yield from not_positive(self, "memory_mib", "queue_tokens")
-        if self.load_wait_seconds < 0:
-            yield Problem("load_wait_seconds", str(self.load_wait_seconds), "a number of seconds, 0 or more")
+        yield from negative_seconds(self, "load_wait_seconds")
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,3 @@ class BatchServerSettings(ModelServerSettings):
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         yield from not_positive(self, "batch_tokens", "max_items")
-
-
-def not_positive(settings: ServerSettings, *names: str) -> Iterator[Problem]:
-    for name in names:
-        if (value := getattr(settings, name)) <= 0:
-            yield Problem(name, str(value), "a number above 0")

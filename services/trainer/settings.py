@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.errors import Problem
-from services.runtime.settings import ServerSettings, is_loopback
+from services.runtime.settings import ServerSettings, is_loopback, negative_seconds, not_positive
 from services.trainer.launchers.cluster_settings import ClusterSettings
 from services.trainer.supervisor import Limits
 
@@ -34,21 +34,11 @@ class TrainerSettings(ClusterSettings, ServerSettings):
 
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
-        for name in (
-            "max_running",
-            "max_attempts",
-            "heartbeat_seconds",
-            "start_seconds",
-            "max_dataset_mib",
-            "max_model_gib",
-        ):
-            if getattr(self, name) <= 0:
-                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        yield from not_positive(self, "max_running", "max_attempts", "heartbeat_seconds", "start_seconds")
+        yield from not_positive(self, "max_dataset_mib", "max_model_gib")
         if self.launcher == "kubernetes" and not self.storage.startswith("s3://"):
             yield Problem("storage", repr(self.storage), "s3://bucket/prefix: a worker's pod has no folder of this one")
-        for name in ("stop_seconds", "retention_seconds"):
-            if getattr(self, name) < 0:
-                yield Problem(name, str(getattr(self, name)), "a number of seconds, 0 or more")
+        yield from negative_seconds(self, "stop_seconds", "retention_seconds")
 
     @property
     def importable(self) -> Path | None:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.runtime.errors import Problem
-from services.runtime.settings import Settings
+from services.runtime.settings import Settings, negative_seconds
 from services.trainer.placement import CPU, MEMORY
 
 LAUNCHERS = ("local", "kubernetes")
 DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-LIMIT_SECONDS = ("room_seconds", "repair_seconds", "job_ttl_seconds")
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,4 @@ class ClusterSettings(Settings):
         for name, pattern in {"worker_cpu": CPU, "worker_memory": MEMORY, "worker_disk": MEMORY}.items():
             if not pattern.fullmatch(getattr(self, name)):
                 yield Problem(name, repr(getattr(self, name)), "a Kubernetes quantity, as in '2' or '4Gi'")
-        for name in LIMIT_SECONDS:
-            if getattr(self, name) < 0:
-                yield Problem(name, str(getattr(self, name)), "a number of seconds, 0 or more")
+        yield from negative_seconds(self, "room_seconds", "repair_seconds", "job_ttl_seconds")

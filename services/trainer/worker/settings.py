@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.runtime.errors import Problem
-from services.runtime.settings import Settings
+from services.runtime.settings import Settings, not_positive
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,4 @@ class WorkerSettings(Settings):
         for name in ("storage", "run"):
             if not getattr(self, name):
                 yield Problem(name, "nothing", "a value")
-        for name in ("attempt", "threads"):
-            if getattr(self, name) < 1:
-                yield Problem(name, str(getattr(self, name)), "a number above 0")
+        yield from not_positive(self, "attempt", "threads")
