@@ -14,9 +14,8 @@ from rlhf.watched import Watched
 from services.gateway.app import open_gateway
 from services.gateway.settings import GatewaySettings
 from services.runtime.errors import Conflict, InvalidInput, Problem
-from services.runtime.metrics import MetricsServer, show_build
-from services.runtime.server import Address
-from services.runtime.settings import is_loopback
+from services.runtime.metrics import show_build
+from services.runtime.server import Address, announce, serve_metrics, warn_of_plaintext
 from services.runtime.stopping import stop_request
 
 HEADER_BYTES = 32 * 1024
@@ -29,7 +28,7 @@ async def serve(settings: GatewaySettings) -> None:
     stopping = stop_request(settings.stop_with_parent)
     show_build("gateway")
     async with running(settings) as address:
-        print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
+        announce(address)
         await stopping.wait()
         log.info("gateway stops")
 
@@ -40,10 +39,7 @@ async def running(settings: GatewaySettings, environ: Mapping[str, str] = os.env
     app, gateway = open_gateway(settings, environ)
     server = Server(configure(app, settings))
     with listen(settings.host, settings.port) as listener:
-        try:
-            metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
-        except OSError as error:
-            raise Conflict(f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {error}") from error
+        metrics = serve_metrics(settings)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await server.answering.wait()
@@ -71,8 +67,7 @@ class Server(uvicorn.Server):
 
 def configure(app, settings: GatewaySettings) -> uvicorn.Config:
     secured = settings.tls_cert is not None
-    if not (secured or settings.https or is_loopback(settings.host)):
-        log.warning("tokens travel in plaintext: keep others away from this network, or set tls_cert and tls_key")
+    warn_of_plaintext(settings, secured or settings.https)
     return uvicorn.Config(
         app,
         http="h11",

@@ -19,7 +19,7 @@ from services.runtime.identity import open_gate
 from services.runtime.interceptors import CallInterceptor
 from services.runtime.logs import identify
 from services.runtime.metrics import MetricsServer, show_build
-from services.runtime.settings import ServerSettings, is_loopback
+from services.runtime.settings import ListenSettings, ServerSettings, is_loopback
 from services.runtime.stopping import stop_request
 from services.runtime.tls import server_credentials
 from services.runtime.tracing import start_tracing
@@ -72,9 +72,27 @@ async def serve(
     """
     stopping = stop_request(settings.stop_with_parent)
     async with running(name, settings, register, admission) as address, (alongside or nullcontext)(address):
-        print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
+        announce(address)
         await stopping.wait()
         log.info("%s stops", name)
+
+
+def announce(address: Address) -> None:
+    """For a parent, which learns the ports from this line."""
+    print(f"listening on {address} metrics {address.metrics_host}:{address.metrics_port}", flush=True)
+
+
+def warn_of_plaintext(settings: ListenSettings, secured: bool) -> None:
+    if not (secured or is_loopback(settings.host)):
+        log.warning("tokens travel in plaintext: keep others away from this network, or set tls_cert and tls_key")
+
+
+def serve_metrics(settings: ListenSettings) -> MetricsServer:
+    """Raises Conflict where the port is taken."""
+    try:
+        return MetricsServer(settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        raise Conflict(f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {error}") from error
 
 
 @asynccontextmanager
@@ -145,13 +163,9 @@ def _listen(server: grpc.aio.Server, host: str, port: int, tls: grpc.ServerCrede
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings) -> tuple[Address, MetricsServer]:
     tls = server_credentials(settings)
-    if not (tls or is_loopback(settings.host)):
-        log.warning("tokens travel in plaintext: keep others away from this network, or set tls_cert and tls_key")
+    warn_of_plaintext(settings, secured=tls is not None)
     port = _listen(server, settings.host, settings.port, tls)
-    try:
-        metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        raise Conflict(f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {error}") from error
+    metrics = serve_metrics(settings)
     return Address(settings.host, port, settings.metrics_host, metrics.port), metrics
 
 
