@@ -7,10 +7,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from services.gateway.door import ROUTE, Door
+from services.gateway.door import Door, route
 from services.gateway.endpoints import ENDPOINTS, handler
 from services.gateway.errors import Refused, response_to
 from services.gateway.gateway import Gateway
@@ -26,13 +25,12 @@ def open_gateway(settings: GatewaySettings, environ: Mapping[str, str] = os.envi
     described = JSONResponse(document())
 
     async def openapi(request: Request) -> Response:
-        request.scope[ROUTE] = "/openapi.json"
         return described
 
     routes = [
-        *(Route(each.path, handler(each, gateway), methods=[each.method]) for each in ENDPOINTS),
-        Route("/openapi.json", openapi),
-        Route("/health", health),
+        *(route(each.path, handler(each, gateway), [each.method]) for each in ENDPOINTS),
+        route("/openapi.json", openapi),
+        route("/health", health),
         *page_routes(gateway),
     ]
 
@@ -48,5 +46,4 @@ def open_gateway(settings: GatewaySettings, environ: Mapping[str, str] = os.envi
 
 
 async def health(request: Request) -> Response:
-    request.scope[ROUTE] = "/health"
     return JSONResponse({"status": "ok"})

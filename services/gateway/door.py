@@ -1,10 +1,12 @@
 """Through which every request comes: counted, limited in number, and answered with headers that browsers keep to."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import metrics
@@ -12,8 +14,9 @@ from services.gateway.access import Access
 from services.gateway.errors import response_to
 from services.gateway.limits import Concurrency
 
-# Where a handler says which route it is, as a template: what stands in paths is nobody's label.
+# Where a request keeps which route it took, as a template: what stands in paths is nobody's label.
 ROUTE = "rlhf.route"
+Handler = Callable[[Request], Awaitable[Response]]
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -37,6 +40,16 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+def route(path: str, handler: Handler, methods: Sequence[str] = ("GET",)) -> Route:
+    """One that is counted under its path."""
+
+    async def handle(request: Request) -> Response:
+        request.scope[ROUTE] = path
+        return await handler(request)
+
+    return Route(path, handle, methods=methods)
 
 
 class Door:

@@ -12,7 +12,7 @@ from services.gateway.best_of_n import BestOfN, best_of_n
 from services.gateway.bodies import Body, check_json
 from services.gateway.chat import ChatCompletion, chat
 from services.gateway.classify import Classify, classify
-from services.gateway.door import ROUTE
+from services.gateway.door import Handler
 from services.gateway.errors import response_to
 from services.gateway.gateway import Gateway
 from services.gateway.get_reward import GetReward, get_reward
@@ -50,9 +50,8 @@ ENDPOINTS = (
 )
 
 
-def handler(endpoint: Endpoint, gateway: Gateway) -> Callable[[Request], Awaitable[Response]]:
+def handler(endpoint: Endpoint, gateway: Gateway) -> Handler:
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = endpoint.path
         try:
             found = await _answer(endpoint, gateway, request)
         except Exception as error:

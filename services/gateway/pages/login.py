@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.gateway.access import address, check_origin
-from services.gateway.door import ROUTE
+from services.gateway.door import Handler
 from services.gateway.errors import Refused, message_of, readable, status_of
 from services.gateway.gateway import Gateway
-from services.gateway.pages.visit import Handler, render
+from services.gateway.pages.visit import render
 from services.gateway.sessions import FIELD
 
 FORM_BYTES = 8192
@@ -17,7 +17,6 @@ FORM_BYTES = 8192
 
 def login_page(gateway: Gateway) -> Handler:
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = "/login"
         if request.method == "POST":
             return await _log_in(gateway, request)
         return _form(gateway, request, request.query_params.get("next", "/"))
@@ -27,7 +26,6 @@ def login_page(gateway: Gateway) -> Handler:
 
 def logout(gateway: Gateway) -> Handler:
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = "/logout"
         try:
             await _checked_form(gateway, request)
         except Exception as error:

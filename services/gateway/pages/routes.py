@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from services.gateway.bodies import Body
+from services.gateway.door import route
 from services.gateway.gateway import Gateway
 from services.gateway.pages import campaigns, labelling, runs
 from services.gateway.pages.login import login_page, logout
@@ -33,12 +34,12 @@ ACTIONS: tuple[tuple[str, type[Body], Callable[..., Any]], ...] = (
 
 def page_routes(gateway: Gateway) -> list[Route]:
     return [
-        *(Route(path, page(gateway, path, method, show)) for path, method, show in PAGES),
-        *(Route(path, action(gateway, path, JUDGE, kind, act), methods=["POST"]) for path, kind, act in ACTIONS),
-        Route("/runs/{run}/events", runs.events(gateway)),
-        Route("/login", login_page(gateway), methods=["GET", "POST"]),
-        Route("/logout", logout(gateway), methods=["POST"]),
-        Route("/static/{name}", static_file),
+        *(route(path, page(gateway, method, show)) for path, method, show in PAGES),
+        *(route(path, action(gateway, JUDGE, kind, act), ["POST"]) for path, kind, act in ACTIONS),
+        route("/runs/{run}/events", runs.events(gateway)),
+        route("/login", login_page(gateway), ["GET", "POST"]),
+        route("/logout", logout(gateway), ["POST"]),
+        route("/static/{name}", static_file),
         Route("/favicon.ico", favicon),
     ]
 

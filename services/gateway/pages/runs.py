@@ -8,11 +8,11 @@ import rlhf
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.door import ROUTE
+from services.gateway.door import Handler
 from services.gateway.errors import response_to
 from services.gateway.events import EventStream
 from services.gateway.gateway import Gateway
-from services.gateway.pages.visit import LIST_RUNS, Handler, Visit, visit
+from services.gateway.pages.visit import LIST_RUNS, Visit, visit
 
 WATCH = "/rlhf.v1.TrainerService/WatchRun"
 
@@ -33,7 +33,6 @@ def events(gateway: Gateway) -> Handler:
     """Server-sent events: every step from the beginning, or after the one that `Last-Event-ID` names."""
 
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = "/runs/{run}/events"
         try:
             visited = await visit(gateway, request, LIST_RUNS)
             after = request.headers.get("last-event-id", "0")

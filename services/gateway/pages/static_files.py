@@ -11,8 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.gateway.door import ROUTE
-
 FOLDER = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -35,7 +33,6 @@ def read(name: str) -> File:
 async def static_file(request: Request) -> Response:
     """Browsers keep it, and ask each time whether it has changed."""
     name = request.path_params["name"]
-    request.scope[ROUTE] = "/static/{name}"
     if name not in FILES:
         raise HTTPException(404)
     file, headers = read(name), {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

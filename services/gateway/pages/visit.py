@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from services.gateway.access import Caller
 from services.gateway.bodies import BodyT, check_json
-from services.gateway.door import ROUTE
+from services.gateway.door import Handler
 from services.gateway.errors import message_of, readable, response_to, status_of
 from services.gateway.gateway import Gateway
 from services.gateway.pages.markdown import to_html
@@ -68,14 +68,12 @@ def render(gateway: Gateway, request: Request, template: str, status: int = 200,
 
 
 Show = Callable[[Visit], Awaitable[Response]]
-Handler = Callable[[Request], Awaitable[Response]]
 
 
-def page(gateway: Gateway, path: str, method: str, show: Show) -> Handler:
+def page(gateway: Gateway, method: str, show: Show) -> Handler:
     """For those who may make the call `method`. Who is not known yet is asked to log in, and comes back."""
 
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = path
         try:
             return await show(await visit(gateway, request, method))
         except Exception as error:
@@ -84,11 +82,10 @@ def page(gateway: Gateway, path: str, method: str, show: Show) -> Handler:
     return handle
 
 
-def action(gateway: Gateway, path: str, method: str, kind: type[BodyT], act: Callable[[Visit, BodyT], Any]) -> Handler:
+def action(gateway: Gateway, method: str, kind: type[BodyT], act: Callable[[Visit, BodyT], Any]) -> Handler:
     """What a page's script sends: JSON there and back, with the page's own form token."""
 
     async def handle(request: Request) -> Response:
-        request.scope[ROUTE] = path
         try:
             visited = await visit(gateway, request, method)
             gateway.sessions.check_form(request, request.headers.get(HEADER, ""))
