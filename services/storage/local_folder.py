@@ -1,5 +1,6 @@
 """An object store in a local folder, for one machine or a shared file system."""
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -72,16 +73,20 @@ class LocalFolder:
             temporary.unlink(missing_ok=True)
 
     def _rename(self, temporary: Path, path: Path) -> None:
+        """Deleting a folder's last object removes the folder, maybe just as we make it or write into it: then again."""
         while True:
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(temporary, path)
                 break
             except FileNotFoundError:
-                # Deleting the folder's last object took the folder away in between.
                 if not temporary.exists():
                     raise
-        _sync(path.parent)
+            except FileExistsError:
+                if any(parent.is_file() for parent in path.parents):
+                    raise
+        with contextlib.suppress(FileNotFoundError):  # deleted since
+            _sync(path.parent)
 
     def _walk(self, folder: Path) -> Iterator[ObjectInfo]:
         for parent, folders, files in os.walk(folder):

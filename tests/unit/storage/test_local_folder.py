@@ -53,7 +53,6 @@ def test_a_key_is_not_also_a_folder(store: LocalFolder) -> None:
     assert [info.key for info in store.list()] == ["a/b"]
 
 
-@pytest.mark.xfail(reason="one run in three meets a Conflict: a race to be mended", strict=False)
 def test_writers_and_deleters_of_one_folder_do_not_disturb_each_other(
     store: LocalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
