@@ -1,7 +1,7 @@
 """Tells a person how far things are: progress bars on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,6 +25,23 @@ class Narrator:
         yield
         self.seconds[name] = round(time.monotonic() - started, 1)
         self.console.print(f"  done in {self.seconds[name]:.0f} s")
+
+    def say(self, line: str) -> None:
+        """As it is: addresses stay whole, whatever the width."""
+        self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    def count(self, what: str, total: int, done: Callable[[], int], seconds: float) -> None:
+        """Shows how many are done, asking every so many seconds, until all are."""
+        shown = None
+        with self._progress() as progress:
+            task = progress.add_task(what, total=total, figures="")
+            while (count := done()) < total:
+                progress.update(task, completed=count)
+                if not self.console.is_terminal and count != shown:
+                    self.say(f"  {count} of {total} {what}")
+                shown = count
+                time.sleep(seconds)
+            progress.update(task, completed=total)
 
     def follow(self, run: RunHandle, timeout: float) -> list[dict[str, float]]:
         """Shows a run until it ends; returns its curves: one dict of metrics per step."""

@@ -11,11 +11,13 @@ import rlhf
 from services.local import Services
 from services.quickstart.controls import run_controls
 from services.quickstart.judging import SPLITS, Answers, answer, questions, reward_accuracy
+from services.quickstart.labelling import LabellingPage, for_a_person, mixed, summary
 from services.quickstart.memory import MemoryWatch
 from services.quickstart.narrator import Narrator
 from services.quickstart.plan import FULL, SMALL
 from services.quickstart.report import print_summary, write_report
 from services.quickstart.road import Road
+from services.runtime.errors import InvalidInput, Problem
 from services.simulator.evaluation import MINIMUM_EFFECT, effect, effect_at_matched_length
 from services.simulator.world import load_world, simulator_digest
 
@@ -31,26 +33,32 @@ def main(
     out: Path = Path("build/quickstart"),
     fast: bool = False,
     controls: bool = False,
+    label: bool = False,
     client: rlhf.Client | None = None,
 ) -> dict:
     """Returns what report.json holds. `client` leads to services that run already; by default it starts its own, on
     `storage`: a folder or s3://…, by default a new folder under `out`.
 
-    `fast` does a little of everything, to see that it works; `controls` adds the negative controls.
+    `fast` does a little of everything, to see that it works; `controls` adds the negative controls. `label` stops for a
+    person who judges pairs in a browser, on a page of its own services.
     """
+    if label and client:
+        raise InvalidInput(Problem("label", "services that run already", "its own: the page is one of them"))
     out.mkdir(parents=True, exist_ok=True)
     started, narrator, chosen = time.monotonic(), Narrator(), load_world(world or "home")
     plan = SMALL if fast else FULL
     where = storage or str(out / f"storage-{time.strftime('%Y%m%d-%H%M%S')}")
-    with MemoryWatch() as memory, nullcontext(client) if client else own_services(where, out, narrator) as connected:
+    own = nullcontext((client, "")) if client else own_services(where, out, narrator, label)
+    with MemoryWatch() as memory, own as (connected, url):
         road = Road(connected, chosen, plan, seed, out, narrator)
-        walk(road)
+        person = walk(road, LabellingPage(connected, url, narrator) if label else None)
         with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):
             results = judge(road)
         if controls:
             with narrator.stage("controls", "Negative controls"):
                 results["controls"] = run_controls(road)
     results |= {
+        **person,
         "seed": seed,
         "world": chosen.name,
         "simulator_digest": simulator_digest(chosen),
@@ -66,25 +74,39 @@ def main(
 
 
 @contextmanager
-def own_services(storage: str, out: Path, narrator: Narrator) -> Iterator[rlhf.Client]:
+def own_services(storage: str, out: Path, narrator: Narrator, pages: bool = False) -> Iterator[tuple[rlhf.Client, str]]:
+    """With the address of the pages, where they are wanted."""
     with narrator.stage("start", "Starting policy, reward, reference and trainer"):
-        services = Services(storage=storage, folder=out / "services").start()
+        services = Services(storage=storage, folder=out / "services", gateway=pages).start()
     with services, rlhf.Client(**services.connection) as client:
-        yield client
+        yield client, services.gateway_url if pages else ""
 
 
-def walk(road: Road) -> None:
-    stage = road.narrator.stage
+def walk(road: Road, page: LabellingPage | None = None) -> dict:
+    """What there is to report of the person who judged pairs on the page, where there is one."""
+    stage, person = road.narrator.stage, {}
     with stage("upload", "Uploading the base model, demonstrations and prompts"):
         road.upload()
     with stage("sft", "Supervised fine-tuning"):
         road.sft()
     with stage("compare", "Sampling pairs of answers and having them judged"):
         road.compare()
+    if page:
+        with stage("label", "Waiting for you to say which answers are better"):
+            person = {"person": label_by_hand(road, page)}
     with stage("reward", "Reward model"):
+        road.upload_comparisons()
         road.reward_model()
     with stage("ppo_and_dpo", "PPO, and DPO beside it"):
         road.ppo_and_dpo()
+    return person
+
+
+def label_by_hand(road: Road, page: LabellingPage) -> dict:
+    asked = for_a_person(road.pairs, road.seed)
+    judged = page.judge(asked, road.folder)
+    road.pairs = mixed(road.pairs, asked, judged)
+    return summary(asked, judged)
 
 
 def judge(road: Road) -> dict:

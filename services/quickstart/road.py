@@ -52,9 +52,10 @@ class Road:
         """Samples of the SFT model, judged pair by pair by simulated raters."""
         pool = draw(cases(self.world, "train"), self.plan.compared_prompts, self.seed + 1)
         self.pairs = self._judged_pairs(pool, self.plan.compared_samples, self.seed + 1)
-        self.client.datasets.upload(
-            write_comparisons(self.pairs, self.folder / "comparisons.jsonl"), name="comparisons"
-        )
+
+    def upload_comparisons(self) -> None:
+        path = write_comparisons(self.pairs, self.folder / "comparisons.jsonl")
+        self.client.datasets.upload(path, name="comparisons")
 
     def held_out_pairs(self) -> list[LabelledPair]:
         pool = draw(cases(self.world, "held_out"), self.plan.held_out_pairs, self.seed + 2)

@@ -20,7 +20,8 @@ def test_quickstart_passes_its_flags_on(offline, monkeypatch, tmp_path: Path) ->
 
     monkeypatch.setitem(sys.modules, "services.quickstart", SimpleNamespace(main=main))
     result = offline("quickstart", "--seed", 4, "--out", tmp_path, "--fast", "--json")
-    assert asked == [{"seed": 4, "storage": None, "world": None, "out": tmp_path, "fast": True, "client": None}]
+    given = {"seed": 4, "storage": None, "world": None, "out": tmp_path, "fast": True, "label": False, "client": None}
+    assert asked == [given]
     assert json.loads(result.stdout) == {"gold": 1.5}
     assert "once upon a time" in result.stderr
     assert "once upon a time" in offline("quickstart").stdout
@@ -38,6 +39,9 @@ def test_quickstart_takes_services_that_run_already(offline, monkeypatch) -> Non
     assert isinstance(clients[0], rlhf.Client)
     refused = offline("quickstart", "--connected", "--storage", "x")
     assert (refused.exit_code, len(clients)) == (1, 1)
+    refused = offline("quickstart", "--connected", "--label")
+    assert (refused.exit_code, len(clients)) == (1, 1)
+    assert "rlhf campaigns create" in refused.stderr
 
 
 def test_an_error_of_the_services_is_told_like_our_own(offline, monkeypatch) -> None:

@@ -71,18 +71,26 @@ def quickstart(
     world: Annotated[str | None, typer.Option(help="file of another simulated world")] = None,
     out: Annotated[Path, typer.Option(help="folder for report.html and report.json")] = Path("build/quickstart"),
     fast: Annotated[bool, typer.Option("--fast", help="a small plan that shows the road, not its results")] = False,
+    label: Annotated[bool, typer.Option("--label", help="stop for you to judge 20 pairs in the browser")] = False,
     connected: Annotated[bool, typer.Option("--connected", help="use the services that run already")] = False,
     as_json: Json = False,
 ) -> None:
     """Walk the whole road: SFT, comparisons, reward model, PPO and DPO, and a report; by default on this machine."""
     if connected and storage:
         raise RlhfError("--storage is for services of its own; those that --connected uses have theirs")
+    if connected and label:
+        raise RlhfError(
+            "--label shows a page of services of its own; with those that --connected uses, "
+            "open a campaign on theirs (`rlhf campaigns create --help`)"
+        )
     end_in_order_on_sigterm()
     with installed("services.quickstart") as module:
         # People read the story on stdout; with --json it is machines that do.
         with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
             assert context.parent, "a command of `rlhf`"
             with Client(**context.parent.params) if connected else contextlib.nullcontext() as client:
-                report = module.main(seed=seed, storage=storage, world=world, out=out, fast=fast, client=client)
+                report = module.main(
+                    seed=seed, storage=storage, world=world, out=out, fast=fast, label=label, client=client
+                )
         if as_json:
             show(report, "", as_json)
