@@ -1,7 +1,8 @@
 """The history of a run as a sequence of events that a watcher can leave and come back to.
 
-An event's id is its position: attempt, then stage, then step. So ids count up, mean the same after a restart of the
-control plane, and need no storage of their own: everything is rebuilt from the record and the workers' metrics.
+An event's id is its position: attempt, then stage, then step, then what happened after that step. So ids count up, mean
+the same after a restart of the control plane, and need no storage of their own: everything is rebuilt from the record
+and the workers' metrics.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from services.storage.object_store import ObjectStore
 from services.trainer.attempts import Attempt, Base, Step
 from services.trainer.records import RunRecord, RunState, Transition
 
-ATTEMPT_BITS, STAGE_BITS = 40, 32  # 2^32 steps a stage, 255 stages a run; a JavaScript number holds 8191 attempts
+# 2^28 steps a stage, 15 events between two of them, 255 stages a run; a JavaScript number holds 8191 attempts.
+ATTEMPT_BITS, STAGE_BITS, STEP_BITS = 40, 32, 4
 RUNNING = 1 << 31  # transitions of an attempt before its first step: those while it waits, then those while it runs
 LAST_STAGE = 255
 
@@ -27,17 +29,9 @@ class Event:
     step: Step | None = None
 
 
-def transition_id(transition: Transition, earlier: int) -> int:
-    """`earlier` transitions of the same attempt led to the same state: a run waits for one thing after another."""
-    start = transition.attempt << ATTEMPT_BITS
-    if transition.state.ended:
-        return start | LAST_STAGE << STAGE_BITS
-    return start | (RUNNING if transition.state is RunState.RUNNING else 0) | earlier
-
-
 def step_id(attempt: int, stage: int, step: int) -> int:
     """Step 0 of the first stage comes after the attempt's own transitions."""
-    return attempt << ATTEMPT_BITS | (stage + 1) << STAGE_BITS | step
+    return attempt << ATTEMPT_BITS | (stage + 1) << STAGE_BITS | step << STEP_BITS
 
 
 class EventLog:
@@ -54,9 +48,7 @@ class EventLog:
         return next((event.step for event in reversed(self._events) if event.step), None)
 
     def add_transition(self, transition: Transition) -> None:
-        known = [event.transition for event in self._events if event.step is None]
-        earlier = sum((t.attempt, t.state) == (transition.attempt, transition.state) for t in known)
-        self._add(Event(transition_id(transition, earlier), transition))
+        self._add(Event(self._transition_id(transition), transition))
         self.closed = transition.state.ended
         self._wake()
 
@@ -85,6 +77,18 @@ class EventLog:
             if changed is self._changed:
                 await changed.wait()
 
+    def _transition_id(self, transition: Transition) -> int:
+        """A run waits for one thing after another, and its worker may be adopted more than once: those are counted."""
+        start = transition.attempt << ATTEMPT_BITS
+        if transition.state.ended:
+            return start | LAST_STAGE << STAGE_BITS
+        if transition.stage:
+            start = step_id(transition.attempt, self._stages.index(transition.stage), transition.step) + 1
+        elif transition.state is RunState.RUNNING:
+            start |= RUNNING
+        known = [event.transition for event in self._events if event.step is None]
+        return start + sum(_place(t) == _place(transition) for t in known)
+
     def _add(self, event: Event) -> None:
         """What is told twice is kept once."""
         index = bisect.bisect_left(self._events, event.id, key=lambda e: e.id)
@@ -94,6 +98,10 @@ class EventLog:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _place(transition: Transition) -> tuple[int, RunState, str, int]:
+    return transition.attempt, transition.state, transition.stage, transition.step
 
 
 def rebuild(store: ObjectStore, record: RunRecord, stages: list[str]) -> EventLog:

@@ -31,6 +31,8 @@ class Transition:
     state: RunState
     reason: str
     at: float  # seconds since the epoch
+    stage: str = ""  # of the attempt's last step before it; empty before the first
+    step: int = 0
 
 
 @dataclass(frozen=True)

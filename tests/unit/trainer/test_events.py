@@ -99,11 +99,29 @@ async def test_following_waits_for_what_comes_and_ends_with_the_run() -> None:
 def test_a_run_that_waits_for_one_thing_after_another_tells_each() -> None:
     log = EventLog(STAGES)
     waits = [Transition(1, RunState.QUEUED, why, 1.0) for why in ("", "for a place", "for a node")]
-    adopted = Transition(1, RunState.RUNNING, "found alive", 3.0)
-    for transition in (*waits, RUNNING, adopted):
+    for transition in (*waits, RUNNING):
         log.add_transition(transition)
     log.add_step(RUNNING, step(1))
-    assert [event.transition for event in log.after(0) if event.step is None] == [*waits, RUNNING, adopted]
+    assert [event.transition for event in log.after(0) if event.step is None] == [*waits, RUNNING]
     ids = [event.id for event in log.after(0)]
     assert ids == sorted(set(ids))
     assert log.after(ids[2])[0].transition == RUNNING
+
+
+def test_a_worker_that_was_adopted_is_told_after_the_steps_before_it(tmp_path: Path) -> None:
+    adopted = [Transition(1, RunState.RUNNING, "found alive", at, "sft", 5) for at in (3.0, 4.0)]
+    log = EventLog(STAGES)
+    for transition in (FIRST, RUNNING):
+        log.add_transition(transition)
+    for number in range(1, 6):
+        log.add_step(RUNNING, step(number))
+    seen = log.after(0)[-1].id
+    for transition in adopted:
+        log.add_transition(transition)
+    log.add_step(adopted[-1], step(6))
+    assert [event.step or event.transition for event in log.after(seen)] == [*adopted, step(6)]
+
+    store = open_store(str(tmp_path))
+    Attempt(store, "run-1", 1).write_steps([step(n) for n in range(1, 7)])
+    record = RunRecord("run-1", "", 0.0, (FIRST, RUNNING, *adopted))
+    assert [event.id for event in rebuild(store, record, STAGES).after(0)] == [event.id for event in log.after(0)]
