@@ -15,7 +15,7 @@ from services.storage.object_store import ObjectStore
 from services.storage.published import Manifest, download, publish, read_manifest, unpublish
 
 # Keys of a version's metadata.
-DRAFT, KIND, TRAINING = "draft", "kind", "training"
+DRAFT, KIND, TRAINING, RUN = "draft", "kind", "training", "run"
 # A folder without a manifest, untouched for this long, belongs to a writer that died.
 ABANDONED_SECONDS = 6 * 3600.0
 
@@ -85,13 +85,9 @@ class ModelStore:
 
     def versions(self, name: str) -> list[Version]:
         """Newest first, without drafts; empty for a model that does not exist."""
-        ids = self._store.children(f"models/{check_name('model', name)}/versions")
-        found = [v for version in ids if (v := self._read(name, version))]
-        self._known[name] = {v.version: v for v in found}
-        if any(v.metadata.get(DRAFT) for v in found):
-            adopted = set(self._store.children(_adopted(name)))
-            found = [v for v in found if v.version in adopted or not v.metadata.get(DRAFT)]
-        return sorted(found, key=_age, reverse=True)
+        found = self._all(name)
+        drafts = self._drafts(name, found)
+        return sorted((v for v in found if v not in drafts), key=_age, reverse=True)
 
     def names(self) -> list[str]:
         return list(self._store.children("models"))
@@ -132,6 +128,27 @@ class ModelStore:
             unpublish(self._store, _prefix(model, version))
             self._known[model].pop(version, None)
         return doomed
+
+    def discard_drafts(self, model: str, run_id: str) -> list[str]:
+        """Deletes what the run published and nobody adopted, once it has ended; returns the ids."""
+        doomed = [v.version for v in self._drafts(model, self._all(model)) if v.metadata.get(RUN) == run_id]
+        for version in doomed:
+            unpublish(self._store, _prefix(model, version))
+            self._known[model].pop(version, None)
+        return doomed
+
+    def _all(self, name: str) -> list[Version]:
+        """With drafts; in no order."""
+        ids = self._store.children(f"models/{check_name('model', name)}/versions")
+        found = [v for version in ids if (v := self._read(name, version))]
+        self._known[name] = {v.version: v for v in found}
+        return found
+
+    def _drafts(self, name: str, versions: list[Version]) -> list[Version]:
+        """Those of the versions that nobody has adopted."""
+        drafts = [v for v in versions if v.metadata.get(DRAFT)]
+        adopted = set(self._store.children(_adopted(name))) if drafts else set()
+        return [v for v in drafts if v.version not in adopted]
 
     def _abandoned(self, model: str) -> list[str]:
         """Ids whose writer died before the manifest."""

@@ -128,6 +128,10 @@ class RunSpec:
             return self.stage.stages
         return ((kind_of(self.stage), self.stage),)
 
+    def result_name(self, stage: str) -> str:
+        """The model name that a stage's result is published under."""
+        return f"{self.name}-{stage}" if isinstance(self.stage, PipelineSpec) else self.name
+
 
 KINDS: dict[str, type[StageSpec]] = {
     "sft": SftSpec,

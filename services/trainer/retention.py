@@ -12,8 +12,8 @@ from services.trainer.records import RunRecord, RunState
 NEWEST_TRAINING_VERSIONS = 2
 
 
-def prune_run(store: ObjectStore, models: ModelStore, record: RunRecord, stages: list[str]) -> None:
-    """May be done again, also after a crash half-way."""
+def prune_run(store: ObjectStore, models: ModelStore, record: RunRecord, stages: list[str], results: list[str]) -> None:
+    """May be done again, also after a crash half-way. `results` are the names of the models that the stages make."""
     resumable = record.state in (RunState.FAILED, RunState.CANCELLED)
     base = next_base(store, record.id, record.attempt, stages) if resumable else Base()
     for number in range(1, record.attempt + 1):
@@ -24,6 +24,8 @@ def prune_run(store: ObjectStore, models: ModelStore, record: RunRecord, stages:
     for stage in stages:
         keep = needed if stage == base.stage else set()
         models.prune(f"{record.id}-{stage}", keep, NEWEST_TRAINING_VERSIONS, grace_seconds=0)
+    for model in results:
+        models.discard_drafts(model, record.id)
 
 
 def _prune_stage(attempt: Attempt, stage: str, base: Base) -> None:

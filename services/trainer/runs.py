@@ -31,6 +31,11 @@ class Run:
     def stages(self) -> list[str]:
         return [name for name, _ in self.spec.stages()]
 
+    @property
+    def results(self) -> list[str]:
+        """Names of the models that its stages make."""
+        return [self.spec.result_name(stage) for stage in self.stages]
+
     def measure(self, step: Step) -> None:
         self.figures.setdefault(step.stage, StageFigures()).add(step, time.time())
 
@@ -109,7 +114,9 @@ class Runs:
 
     async def enter(self, run: Run, state: RunState, reason: str = "", **changes: Any) -> None:
         """A new state of the current attempt, or the same one for another reason. The caller holds the run's lock."""
-        await self._enter(run, Transition(run.record.attempt, state, reason, time.time()), changes)
+        last = run.events.last_step if run.events and run.record.state is RunState.RUNNING else None
+        begun = {"stage": last.stage, "step": last.step} if last else {}
+        await self._enter(run, Transition(run.record.attempt, state, reason, time.time(), **begun), changes)
 
     async def wait(self, run: Run, reason: str) -> None:
         """The run stays queued, and people can read what it waits for. The caller holds the run's lock."""

@@ -196,7 +196,7 @@ class Supervisor:
 
     async def _retain(self, run: Run) -> None:
         if time.time() - run.record.last.at > self._limits.retention_seconds:
-            await asyncio.to_thread(prune_run, self._runs.store, self._models, run.record, run.stages)
+            await asyncio.to_thread(prune_run, self._runs.store, self._models, run.record, run.stages, run.results)
             await self._runs.save(run, pruned=True)
 
     async def _pause(self, run: Run) -> None:

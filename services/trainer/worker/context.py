@@ -17,7 +17,7 @@ from services.runtime.errors import InvalidInput, Problem
 from services.runtime.logs import identify
 from services.runtime.tracing import span
 from services.storage.datasets import DatasetInfo, DatasetStore
-from services.storage.models import ModelStore, Version
+from services.storage.models import RUN, ModelStore, Version
 from services.trainer.attempts import Attempt, Base, StageOutcome, Step
 from services.trainer.worker import checkpoints
 from services.trainer.worker.attempt import LiveAttempt
@@ -117,7 +117,7 @@ class StageContext(Workbench):
         overtaken between its last check and this write gives nobody another model.
         """
         facts = {
-            "run": self.attempt.objects.run_id,
+            RUN: self.attempt.objects.run_id,
             "stage": self.stage,
             "tokenizer_digest": tokenizer_digest(tokenizer),
             "chat_template_digest": chat_template_digest(tokenizer),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from services.trainer.attempts import StageOutcome, finished_before
-from services.trainer.recipes import PipelineSpec, RunSpec, StageSpec, kind_of
+from services.trainer.recipes import RunSpec, StageSpec, kind_of
 from services.trainer.references import STAGE
 from services.trainer.worker import dpo, evaluate, reward_model, sft
 from services.trainer.worker.context import StageContext, Workbench
@@ -77,7 +77,7 @@ def _context(bench: Workbench, spec: RunSpec, name: str) -> StageContext:
     return StageContext(
         **vars(bench),
         stage=name,
-        result_name=f"{spec.name}-{name}" if isinstance(spec.stage, PipelineSpec) else spec.name,
+        result_name=spec.result_name(name),
         seed=spec.seed,
         deterministic=spec.deterministic,
         stopwatch=Stopwatch(bench.attempt.objects.run_id),

@@ -9,7 +9,7 @@ import pytest
 from services.runtime.errors import Conflict, DataLoss, InvalidInput, NotFound
 from services.storage import open_store
 from services.storage.local_folder import LocalFolder
-from services.storage.models import KIND, TRAINING, ModelStore, Version
+from services.storage.models import KIND, RUN, TRAINING, ModelStore, Version
 from services.storage.object_store import ObjectStore
 
 
@@ -73,6 +73,20 @@ def test_a_draft_is_read_by_its_id_alone_until_it_is_adopted(models: ModelStore,
     assert models.versions("sft") == [draft, old]
     assert models.resolve("sft") == draft
     assert other.resolve("rm") == only
+
+
+def test_drafts_of_a_run_that_nobody_adopted_are_discarded(models: ModelStore, folder: Path) -> None:
+    def draft(step: int, run: str) -> Version:
+        return models.publish("sft", folder, attempt=1, step=step, metadata={RUN: run}, draft=True)
+
+    adopted, overtaken, foreign = draft(1, "run-1"), draft(2, "run-1"), draft(3, "run-2")
+    models.adopt("sft", adopted.version)
+    assert models.discard_drafts("sft", "run-1") == [overtaken.version]
+    assert models.discard_drafts("sft", "run-1") == []
+    assert models.versions("sft") == [adopted]
+    assert models.resolve(str(foreign)) == foreign
+    with pytest.raises(NotFound):
+        models.resolve(str(overtaken))
 
 
 def test_what_a_superseded_attempt_publishes_late_is_not_the_newest(local_models: ModelStore, folder: Path) -> None:

@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> ObjectStore:
 def prune(store: ObjectStore, tmp_path: Path, state: RunState) -> list[str]:
     """What is left of the run."""
     record = RunRecord("run-1", "", 0.0, (Transition(2, state, "", 1.0),))
-    prune_run(store, ModelStore(store, tmp_path / "cache"), record, STAGES)
+    prune_run(store, ModelStore(store, tmp_path / "cache"), record, STAGES, ["judge"])
     return [info.key.removeprefix("runs/run-1/attempts/") for info in store.list("runs/run-1")]
 
 
