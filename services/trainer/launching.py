@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from kubernetes import config
@@ -35,8 +36,14 @@ def local_launcher(settings: TrainerSettings, address: Address) -> LocalLauncher
 def cluster_launcher(settings: TrainerSettings, api: ApiClient | None = None) -> Launcher:
     """`api` is a client of the API server; by default the one that this process is meant to ask."""
     placed = dataclasses.replace(settings, namespace=settings.namespace or own_namespace())
-    template = JobTemplate(placed, _worker(settings, settings.advertise), settings.stop_seconds)
+    worker = _worker(settings, settings.advertise)
+    template = JobTemplate(placed, worker, settings.stop_seconds, tracing_variables(os.environ))
     return ClusterLauncher(api or open_api(), template)
+
+
+def tracing_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where traces go. Headers, which may hold a key, stay here: anybody who may read Jobs could read them."""
+    return {n: value for n, value in environ.items() if n.startswith("OTEL_") and not n.endswith("_HEADERS")}
 
 
 def open_api() -> ApiClient:
@@ -70,4 +77,5 @@ def _worker(settings: TrainerSettings, trainer: str) -> WorkerSettings:
         reward=settings.reward,
         reference=settings.reference,
         work_dir=settings.work_dir.absolute(),
+        log_json=settings.log_json,
     )

@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from services.trainer.launchers.api_errors import NOT_FOUND, explain
 from services.trainer.launching import open_api, own_namespace
 from services.trainer.settings import TrainerSettings
+from services.trainer.standby import standby
 
 DURATION_SECONDS = 15.0  # after its last renewal a lease is anybody's
 RENEW_DEADLINE_SECONDS = 10.0  # the holder gives up before others take over
@@ -41,7 +42,8 @@ async def leadership(settings: TrainerSettings) -> AsyncIterator[None]:
         return
     lease = Lease(open_api(), settings.namespace or own_namespace(), settings.lease, _give_up)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # nothing has begun; `serve` takes the signal over
-    await asyncio.to_thread(lease.acquire)
+    async with standby(settings):
+        await asyncio.to_thread(lease.acquire)
     try:
         yield
     finally:

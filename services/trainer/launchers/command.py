@@ -18,6 +18,7 @@ class WorkerSettings:
     reward: str
     reference: str
     work_dir: Path
+    log_json: bool = False
 
     def flags(self, assignment: Assignment, folder: Path, last_words: Path) -> list[str]:
         """`last_words` is a file for why a worker cannot go on, where storage cannot be told."""
@@ -27,4 +28,5 @@ class WorkerSettings:
             *("--reward", self.reward, "--reference", self.reference),
             *("--threads", str(assignment.threads), "--work-dir", str(folder)),
             *("--last-words", str(last_words)),
+            *(["--log-json"] if self.log_json else []),
         ]

@@ -3,7 +3,8 @@
 Nothing here comes from a client but the fields of its Placement, which was validated before the run was accepted.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class JobTemplate:
     settings: ClusterSettings
     worker: WorkerSettings
     stop_seconds: float
+    variables: Mapping[str, str] = field(default_factory=dict)  # of this control plane, that workers are to have too
 
     @property
     def grace_seconds(self) -> int:
@@ -143,6 +145,7 @@ class JobTemplate:
     def _environment(self, assignment: Assignment) -> list[Manifest]:
         settings = self.settings
         values = {
+            **self.variables,
             "HOME": str(WORK_DIR),
             "OMP_NUM_THREADS": str(assignment.threads),
             "PYTHONUNBUFFERED": "1",
@@ -157,7 +160,9 @@ class JobTemplate:
             values |= {f"RLHF_{name}": f"{TLS_FOLDER}/{file}" for name, file in files.items()}
         plain: list[Manifest] = [{"name": name, "value": value} for name, value in values.items()]
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if settings.worker_storage_secret else ()
-        return plain + [
+        # 0.0.0.0 is where it listens; others find it under the pod's address, which nobody knows before there is a pod.
+        own_address = {"name": "RLHF_WORKER_ADVERTISE", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+        return [*plain, own_address] + [
             {"name": key, "valueFrom": {"secretKeyRef": {"name": settings.worker_storage_secret, "key": key}}}
             for key in keys
         ]

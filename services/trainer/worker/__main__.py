@@ -70,12 +70,17 @@ Outside = tuple[ObjectStore, LiveAttempt, Collector]  # what a worker has of the
 
 
 def serve_metrics(settings: WorkerSettings, opened: ExitStack) -> str:
-    """The address."""
+    """Returns the address for others."""
     show_build("worker")
     start_tracing("worker")
     metrics = MetricsServer(settings.metrics_host, settings.metrics_port)
     opened.callback(metrics.stop)
-    return f"{settings.metrics_host}:{metrics.port}"
+    return address(settings.advertise or settings.metrics_host, metrics.port)
+
+
+def address(host: str, port: int) -> str:
+    """An IPv6 host goes in brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 def lead(settings: WorkerSettings, metrics_address: str, opened: ExitStack) -> Outside:

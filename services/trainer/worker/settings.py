@@ -22,7 +22,8 @@ class WorkerSettings(Settings):
     last_words: Path | None = None  # a file for why it cannot go on, where storage cannot be told
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
-    log_json: bool = False  # people read these lines with `rlhf runs logs`
+    advertise: str = ""  # the host under which others reach the metrics; empty: metrics_host
+    log_json: bool = False
 
     def problems(self) -> Iterator[Problem]:
         for name in ("storage", "run"):

@@ -1,16 +1,22 @@
 """Who may act, on a small API server that both candidates ask."""
 
+import asyncio
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kubernetes.client import ApiClient, Configuration
+from rlhf.v1 import trainer_pb2 as pb
 
 from services.trainer import lease as module
-from services.trainer.lease import Lease
-from tests.conftest import wait_until
+from services.trainer.lease import Lease, leadership
+from services.trainer.settings import TrainerSettings
+from tests.conftest import free_port, wait_until
 from tests.unit.trainer.launchers.api_server import Cluster, serving
 
 
@@ -106,3 +112,34 @@ def test_a_holder_that_was_overtaken_goes(api: ApiClient, cluster: Cluster, lost
     held = cluster.objects["leases", "rlhf-trainer"]
     cluster.change("leases", "MODIFIED", {**held, "spec": {**held["spec"], "holderIdentity": "somebody"}})
     assert lost.wait(5)
+
+
+async def test_one_that_waits_lives_and_is_not_ready(
+    api: ApiClient, cluster: Cluster, lost: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, before = candidate(api, lost), signal.getsignal(signal.SIGTERM)
+    holder.acquire()
+    monkeypatch.setattr(module, "open_api", lambda: api)
+    settings = TrainerSettings(storage="/data", health_port=free_port(), namespace="default", lease="rlhf-trainer")
+    entered = asyncio.Event()
+
+    async def wait() -> None:
+        async with leadership(settings):
+            entered.set()
+
+    waiting = asyncio.create_task(wait())
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{settings.health_port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+
+        async def status(service: str) -> int:
+            request = health_pb2.HealthCheckRequest(service=service)
+            return (await stub.Check(request, timeout=30, wait_for_ready=True)).status
+
+        service = pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
+        assert await status("") == health_pb2.HealthCheckResponse.SERVING
+        assert await status(service) == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert not entered.is_set()
+    await asyncio.to_thread(holder.release)
+    await asyncio.wait_for(waiting, 30)
+    signal.signal(signal.SIGTERM, before)
+    assert entered.is_set()

@@ -4,14 +4,17 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, V1Job
 
+from services.runtime.settings import load_settings
 from services.trainer.launchers.cluster_settings import ClusterSettings
 from services.trainer.launchers.command import WorkerSettings
 from services.trainer.launchers.launcher import Assignment
 from services.trainer.launchers.manifest import WORK_DIR, JobTemplate
+from services.trainer.launching import tracing_variables
 from services.trainer.placement import Placement, Toleration
+from services.trainer.worker.settings import WorkerSettings as Worker
 
 CLUSTER = {"launcher": "kubernetes", "namespace": "ml", "advertise": "rlhf-trainer:50054", "worker_image": "rlhf:1.2"}
-WORKER = WorkerSettings("s3://bucket", "rlhf-trainer:50054", "dns:///p:1", "dns:///r:1", "dns:///f:1", WORK_DIR)
+WORKER = WorkerSettings("s3://bucket", "rlhf-trainer:50054", "dns:///p:1", "dns:///r:1", "dns:///f:1", WORK_DIR, True)
 
 
 def job(placement: Placement | None = None, deadline_seconds: int = 0, **settings: Any) -> dict[str, Any]:
@@ -71,6 +74,7 @@ def test_a_single_node_runs_torchrun_alone() -> None:
         *("--storage", "s3://bucket", "--run", "run-1", "--attempt", "2", "--trainer", "rlhf-trainer:50054"),
         *("--policy", "dns:///p:1", "--reward", "dns:///r:1", "--reference", "dns:///f:1"),
         *("--threads", "3", "--work-dir", "/work", "--last-words", "/dev/termination-log"),
+        "--log-json",
         *("--metrics-host", "0.0.0.0", "--metrics-port", "9055"),
     ]
     assert job()["spec"]["completionMode"] == "NonIndexed"
@@ -157,6 +161,29 @@ def test_a_token_without_tls_is_allowed_to_travel_in_plaintext() -> None:
     told = environment(worker_token_secret="token")
     assert told["RLHF_ALLOW_PLAINTEXT_TOKEN"] == "true"
     assert "RLHF_CA" not in told
+
+
+def test_metrics_are_found_under_the_address_of_the_pod() -> None:
+    """0.0.0.0, where the worker listens, is nowhere for anybody else."""
+    assert environment()["RLHF_WORKER_ADVERTISE"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+
+
+def test_traces_of_a_worker_go_where_the_trainer_sends_its_own() -> None:
+    traced = tracing_variables(
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_HEADERS": "k=v", "A": "b"}
+    )
+    template = JobTemplate(ClusterSettings(**CLUSTER), WORKER, 30.0, traced)
+    made = template.job(Assignment("run-1", 2, 3))["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://c:4317"} in made
+    assert not {"OTEL_EXPORTER_OTLP_HEADERS", "A"} & {entry["name"] for entry in made}
+
+
+def test_every_variable_of_a_worker_is_one_that_it_reads() -> None:
+    secrets = {"worker_storage_secret": "s3", "worker_token_secret": "token", "worker_tls_secret": "tls"}
+    told = {name: "" for name in environment(**secrets)}
+    flags = ["--storage", "s3://bucket", "--run", "run-1", "--attempt", "1"]
+    read = load_settings(Worker, "RLHF_WORKER_", flags, {**told, "RLHF_WORKER_ADVERTISE": "10.0.0.7"})
+    assert read.advertise == "10.0.0.7"
 
 
 def test_a_pod_has_more_grace_than_torchrun_and_that_more_than_a_step() -> None:

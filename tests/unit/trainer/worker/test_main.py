@@ -13,7 +13,7 @@ import pytest
 from services.trainer import attempts, specs
 from services.trainer.attempts import Attempt, Base, StageOutcome, Status
 from services.trainer.recipes import Optimization, RunSpec, SftSpec
-from services.trainer.worker.__main__ import main, settings_or_exit
+from services.trainer.worker.__main__ import address, main, settings_or_exit
 from services.trainer.worker.settings import WorkerSettings
 from tests.conftest import wait_until
 from tests.unit.trainer.worker import small_world
@@ -172,3 +172,7 @@ def test_settings_it_cannot_work_with_are_refused_together(
     said = capsys.readouterr().err
     for field in ("storage", "run", "attempt", "threads", "--colour=red"):
         assert f"{field}: got" in said
+
+
+def test_an_address_of_ipv6_has_brackets() -> None:
+    assert (address("10.1.2.3", 9055), address("fd00::7", 9055)) == ("10.1.2.3:9055", "[fd00::7]:9055")
