@@ -74,7 +74,9 @@ class Campaign:
             self.tally.apply(judgement)
 
     def tell(self, what: str) -> None:
-        """What preparing it waits for, in words."""
+        """What it is busy with while it is prepared, in words. Raises Conflict where it has ended meanwhile."""
+        if self.end:
+            self.require_open()
         self.preparing = what
 
     def require_open(self) -> None:

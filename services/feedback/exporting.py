@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from services.data import Demonstration, Record, RecordType, write_canonical
-from services.feedback import answers, formats
+from services.feedback import answers, formats, metrics
 from services.feedback.campaign import Campaign
 from services.feedback.comparisons import Aggregation, compared
 from services.feedback.formats import PreferenceFormat, Row, Table
@@ -70,7 +70,7 @@ class Exporter:
         """With how many pairs that have judgements gave no comparison. The same judgements are the same dataset."""
         check_name("name", name)
         async with self._busy:
-            with self._folder() as folder:
+            with self._folder() as folder, _timed(plan):
                 return await asyncio.to_thread(
                     self._put, snapshot(campaign), plan, name, Path(folder) / "records.jsonl"
                 )
@@ -80,7 +80,10 @@ class Exporter:
         """For as long as the block runs."""
         with self._folder() as folder:
             async with self._busy:
-                file = await asyncio.to_thread(_write, _table(snapshot(campaign), plan), plan.file_format, Path(folder))
+                with _timed(plan):
+                    file = await asyncio.to_thread(
+                        _write, _table(snapshot(campaign), plan), plan.file_format, Path(folder)
+                    )
             yield file
 
     def _folder(self) -> TemporaryDirectory:
@@ -94,6 +97,10 @@ class Exporter:
         write_canonical(path, records)
         info = {"record_type": str(kind), "num_records": len(records), "num_bad": 0}
         return self._datasets.put(name, path, {**info, "detected_format": f"{what} of {taken.spec.name}"}), left_out
+
+
+def _timed(plan: Plan) -> AbstractContextManager[object]:
+    return metrics.export_seconds.labels(str(plan.kind)).time()
 
 
 def _records(taken: Snapshot, plan: Plan) -> tuple[list[Record], int, RecordType, str]:

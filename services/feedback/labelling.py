@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from services.feedback import metrics
 from services.feedback.answers import Answer, Demonstration, Preference, Ranking, Skip, Undo
 from services.feedback.assignment import Assignment
 from services.feedback.campaign import Campaign, CampaignState
@@ -71,8 +72,7 @@ class Labelling:
             if (assignment.item.id, assignment.occasion) in campaign.tally.history(rater).standing:
                 raise AlreadyExists(f"{rater} has judged {submission.assignment} already; undo it to judge it again")
             judgement = _judgement(campaign, submission, assignment, digest)
-            await campaign.record_judgement(judgement)
-            campaign.assigner.release(rater)
+            await _record(campaign, judgement)
             return judgement
 
     async def undo(self, campaign: Campaign, rater: str, request_id: str, expected: str) -> Judgement:
@@ -90,9 +90,14 @@ class Labelling:
                 what = f"{latest.id} is the latest judgement of" if latest else "nothing is left to undo for"
                 raise Conflict(f"{what} {rater} in campaign {campaign.name}")
             undo = replace(latest, id=judgement_id(rater, request_id), answer=Undo(latest.id), note="", milliseconds=0)
-            await campaign.record_judgement(replace(undo, request_digest=digest, **_moment(campaign, rater)))
-            campaign.assigner.release(rater)
+            await _record(campaign, replace(undo, request_digest=digest, **_moment(campaign, rater)))
             return latest
+
+
+async def _record(campaign: Campaign, judgement: Judgement) -> None:
+    await campaign.record_judgement(judgement)
+    campaign.assigner.release(judgement.rater)
+    metrics.judgements.labels(type(judgement.answer).__name__.lower()).inc()
 
 
 def _known(campaign: Campaign, rater: str, request_id: str, digest: str) -> Judgement | None:

@@ -48,21 +48,27 @@ log = logging.getLogger(__name__)
 
 
 class Preparation:
-    """One campaign at a time, in a thread of its own."""
+    """One campaign at a time in a thread of its own, and beside it one of those that wait for no other service."""
 
     def __init__(self, archive: Archive, datasets: DatasetStore, models: Models) -> None:
         self._archive, self._datasets, self._models = archive, datasets, models
-        self._waiting: asyncio.Queue[Campaign] = asyncio.Queue()
+        self._generated: asyncio.Queue[Campaign] = asyncio.Queue()
+        self._read: asyncio.Queue[Campaign] = asyncio.Queue()
         self._stopping = False
 
     def put(self, campaign: Campaign) -> None:
         if campaign.state is CampaignState.PREPARING:
-            self._waiting.put_nowait(campaign)
+            (self._generated if campaign.spec.generation else self._read).put_nowait(campaign)
 
     async def work(self) -> None:
         """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for waiting in (self._generated, self._read):
+                group.create_task(self._work_on(waiting))
+
+    async def _work_on(self, waiting: asyncio.Queue[Campaign]) -> None:
         while True:
-            campaign = await self._waiting.get()
+            campaign = await waiting.get()
             if campaign.state is CampaignState.PREPARING:
                 await self._prepare(campaign)
 
@@ -77,11 +83,11 @@ class Preparation:
                 if campaign.end is None:
                     await campaign.add(SOURCE, items)
         except RetryLater as error:
-            campaign.tell(f"waits: {error.message}")
+            campaign.preparing = f"waits: {error.message}"
             await asyncio.sleep(error.retry_after)
             self.put(campaign)
         except Exception as error:
-            if self._stopping:
+            if self._stopping or campaign.end:
                 return
             failure = as_service_error(error)
             log.warning("campaign %s cannot be prepared: %s", campaign.name, failure)
@@ -97,12 +103,12 @@ class Preparation:
 
     def _items(self, campaign: Campaign) -> list[Item]:
         spec = campaign.spec
-        items = self._generated(campaign, spec.generation) if spec.generation else self._read(spec.dataset, spec.seed)
+        items = self._draw(campaign, spec.generation) if spec.generation else self._copy(spec.dataset, spec.seed)
         if not items:
             raise InvalidInput(Problem("items", "none", "at least one: prompts with enough different responses"))
         return items
 
-    def _generated(self, campaign: Campaign, generation: Generation) -> list[Item]:
+    def _draw(self, campaign: Campaign, generation: Generation) -> list[Item]:
         prompts = list(generation.prompts)
         if generation.dataset:
             prompts = [CampaignPrompt(record.prompt) for record in self._records(generation.dataset)]
@@ -119,7 +125,7 @@ class Preparation:
         generation = campaign.spec.generation
         assert generation, "only such campaigns come here"
         part, number = prompts[start : start + PROMPTS_AT_ONCE], start // PROMPTS_AT_ONCE
-        campaign.preparing = f"{start} of {len(prompts)} prompts have their responses"
+        campaign.tell(f"{start} of {len(prompts)} prompts have their responses")
         texts = self._archive.read_responses(campaign.name, number)
         if texts is None:
             texts = self._ask(campaign, generation, [p.prompt for p in part], number)
@@ -142,7 +148,7 @@ class Preparation:
         if generation.selection is PairSelection.RANDOM or not found:
             return np.ones(len(found))
         places = {(c.prompt.prompt, text): 0 for c in found for text, _ in c.responses}
-        campaign.preparing = f"{len(places)} responses are scored"
+        campaign.tell(f"{len(places)} responses are scored")
         scores = self._models.score(generation.reward_models, list(places), campaign.tell)
         failed = [float("nan")] * len(generation.reward_models)
         known = {place: failed if score is None else score for place, score in zip(places, scores, strict=True)}
@@ -151,7 +157,7 @@ class Preparation:
         ]
         return uncertainty(*sides)
 
-    def _read(self, dataset: str, seed: int) -> list[Item]:
+    def _copy(self, dataset: str, seed: int) -> list[Item]:
         rng = random.Random(f"sides-{seed}")
         return [_item(record, rng) for record in self._records(dataset)]
 

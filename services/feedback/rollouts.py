@@ -1,5 +1,6 @@
 """Asks the policy for responses and the reward service for scores; the only module here that calls other services."""
 
+import itertools
 import logging
 import os
 import threading
@@ -16,8 +17,8 @@ from services.runtime.channels import RemoteError, call, open_channel, own_crede
 from services.runtime.errors import ServiceError
 
 CALL_SECONDS = 120.0
-PAUSE_SECONDS = 5.0
-# A service that is down is waited for: it comes back, or somebody closes the campaign.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+# A service that is down is waited for: it comes back, or somebody closes the campaign, or this process stops.
 WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 ITEMS_PER_CALL = 256
 
@@ -53,7 +54,10 @@ class ModelServices:
         seed: int,
         told: Callable[[str], None],
     ) -> list[list[str]]:
-        """`samples` responses to each prompt, in order. `told` hears in words what is waited for."""
+        """`samples` responses to each prompt, in order.
+
+        `told` hears in words what is waited for, and ends the wait by raising.
+        """
         request = policy_pb2.GenerateRequest(
             model=model,
             prompts=map(_prompt, prompts),
@@ -87,9 +91,10 @@ class ModelServices:
         return scores
 
     def _ask(self, method: Callable[..., Any], request: Any, told: Callable[[str], None]) -> Any:
-        while True:
+        """Until there is an answer. It retries itself, as only a wait of its own ends when this process stops."""
+        for attempt in itertools.count():
             try:
-                return call(method, request, CALL_SECONDS)
+                return call(method, request, CALL_SECONDS, retry=False)
             except (RemoteError, ValueError) as error:  # the second is what a closed channel raises
                 if self._stopping.is_set():
                     raise Stopped("the service stops") from error
@@ -97,7 +102,7 @@ class ModelServices:
                     raise
                 told(f"waits for a model service: {error}")
                 log.warning("still waiting: %s", error)
-            self._stopping.wait(PAUSE_SECONDS)
+            self._stopping.wait(min(FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10), LONGEST_PAUSE_SECONDS))
 
 
 def _prompt(prompt: Prompt) -> types.Prompt:

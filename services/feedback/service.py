@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import grpc
+from prometheus_client import REGISTRY
 
 from services.feedback.archive import Archive
+from services.feedback.campaign_series import CampaignSeries
 from services.feedback.campaigns import Campaigns
 from services.feedback.catalog import Catalog
 from services.feedback.exporting import Exporter
@@ -69,9 +71,11 @@ class Feedback:
         for campaign in reversed(self._campaigns.all()):
             self._preparation.put(campaign)
         work = asyncio.create_task(self._preparation.work())
+        REGISTRY.register(series := CampaignSeries(self._campaigns))
         try:
             yield
         finally:
+            REGISTRY.unregister(series)
             self._preparation.stop()
             work.cancel()
             with suppress(asyncio.CancelledError):

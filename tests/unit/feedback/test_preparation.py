@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,8 @@ from rlhf.v1 import feedback_pb2 as pb
 from rlhf.v1 import types_pb2 as types
 
 from services.data import Comparison, Demonstration, Message, PromptRecord, write_canonical
+from services.feedback.recipe import Sampling
+from services.feedback.rollouts import ModelServices, Stopped
 from services.policy import servicer as policy
 from services.policy.settings import PolicySettings
 from services.reward import servicer as reward
@@ -63,13 +67,24 @@ def generated(**fields: Any) -> pb.GeneratedItems:
     return pb.GeneratedItems(**{"prompts": PROMPTS, "models": ["old", "new"], "sampling": SAMPLING, **fields})
 
 
-async def until(service: Desk, state: int, campaign: str = "tone", seconds: float = 60) -> pb.Campaign:
-    for _ in range(int(seconds / 0.1)):
-        found = (await service.stub.GetCampaign(pb.GetCampaignRequest(campaign=campaign))).campaign
-        if found.state == state:
-            return found
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"still {pb.CampaignState.Name(found.state)}: {found.reason}")
+async def until(service: Desk, wanted: int, campaign: str = "tone") -> pb.Campaign:
+    return await _until(service, campaign, lambda found: found.state == wanted)
+
+
+async def until_told(service: Desk, campaign: str, reason: str) -> None:
+    await _until(service, campaign, lambda found: found.reason.startswith(reason))
+
+
+async def _until(service: Desk, campaign: str, wanted: Callable[[pb.Campaign], bool]) -> pb.Campaign:
+    deadline = time.monotonic() + 60
+    while not wanted(found := await get(service, campaign)):
+        assert time.monotonic() < deadline, f"still {pb.CampaignState.Name(found.state)}: {found.reason}"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def get(service: Desk, campaign: str) -> pb.Campaign:
+    return (await service.stub.GetCampaign(pb.GetCampaignRequest(campaign=campaign))).campaign
 
 
 async def shown(service: Desk, campaign: str = "tone") -> list[dict[str, Any]]:
@@ -144,6 +159,40 @@ async def test_a_policy_that_is_down_is_waited_for_and_a_restart_goes_on(shelf: 
         campaign = await until(service, pb.CAMPAIGN_STATE_OPEN, "late")
     assert found.nothing_left == pb.NOTHING_LEFT_PREPARING
     assert campaign.progress.items > 30
+
+
+async def test_who_waits_for_a_policy_keeps_nobody_else_waiting_and_stops_when_the_campaign_is_closed(
+    shelf: Shelf,
+) -> None:
+    put(shelf.folder, "ready", "comparison", [Comparison((Message("user", "why"),), "good", "bad")])
+    nowhere = f"127.0.0.1:{free_port()}"
+    async with desk(shelf.folder, policy=nowhere, reward=nowhere) as service:
+        await service.create("first", generated=generated(), **ALONE)
+        await until_told(service, "first", "waits for a model service")
+        await service.create("second", generated=generated(), **ALONE)
+        await service.create("third", dataset="ready", **ALONE)
+        await until(service, pb.CAMPAIGN_STATE_OPEN, "third")
+        await service.stub.CloseCampaign(pb.CloseCampaignRequest(campaign="first"))
+        await until_told(service, "second", "waits for a model service")
+        assert (await get(service, "first")).state == pb.CAMPAIGN_STATE_CLOSED
+
+
+def test_a_wait_for_a_service_ends_when_this_process_stops() -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    services, told, ended = ModelServices(nowhere, nowhere), threading.Event(), list[Exception]()
+
+    def ask() -> None:
+        try:
+            services.generate("new", [(Message("user", "why"),)], 1, Sampling(4), 0, lambda _: told.set())
+        except Stopped as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    assert told.wait(30)
+    services.close()
+    thread.join(30)  # a call alone may take two minutes
+    assert [str(error) for error in ended] == ["the service stops"]
 
 
 async def test_a_model_that_cannot_answer_fails_the_campaign_in_words(shelf: Shelf) -> None:
