@@ -35,4 +35,5 @@ for identity in operator:operator worker:trainer feedback:caller application:cal
     hash=$(kube get secret "rlhf-token-$name" --output 'jsonpath={.data.token}' | base64 --decode | sha256sum | cut -d' ' -f1)
     lines+="${identity##*:} $name sha256:$hash"$'\n'
 done
+exists rlhf-session-key || make rlhf-session-key "key=$(random 32)"
 exists rlhf-tokens || make rlhf-tokens "tokens=$lines"

@@ -12,8 +12,9 @@ import yaml
 
 K8S = Path(__file__).parents[3] / "k8s"
 RENDERED = tuple(sorted(str(p.parent.relative_to(K8S)) for p in K8S.glob("[ov]*/*/kustomization.yaml")))
-# One process each, with a headless Service.
+# One process each. Those that speak gRPC have a headless Service; the gateway speaks HTTP.
 SERVICES = ("policy", "reward", "reference", "trainer", "feedback")
+DEPLOYED = (*SERVICES, "gateway")
 
 Manifest = dict[str, Any]
 

@@ -4,7 +4,18 @@ import re
 
 import pytest
 
-from tests.unit.k8s.manifests import K8S, RENDERED, SERVICES, Manifest, containers, named, of_kind, pods, render
+from tests.unit.k8s.manifests import (
+    DEPLOYED,
+    K8S,
+    RENDERED,
+    SERVICES,
+    Manifest,
+    containers,
+    named,
+    of_kind,
+    pods,
+    render,
+)
 
 # What docs/deploy.md tells people to make, and cert-manager makes.
 KNOWN_SECRETS = {
@@ -13,6 +24,7 @@ KNOWN_SECRETS = {
     "rlhf-token-operator",
     "rlhf-token-worker",
     "rlhf-token-feedback",
+    "rlhf-session-key",
     "rlhf-tls",
     "rlhf-worker-tls",
 }
@@ -62,6 +74,33 @@ def test_a_headless_service_leads_to_each(name: str, service: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERED)
+def test_the_gateway_has_an_address_of_its_own(name: str) -> None:
+    """Programs that speak HTTP do not balance over what a name leads to."""
+    spec = named(name, "Service", "rlhf-gateway")["spec"]
+    template = named(name, "Deployment", "rlhf-gateway")["spec"]["template"]
+    assert spec.get("clusterIP") is None
+    assert spec["selector"].items() <= template["metadata"]["labels"].items()
+    (port,) = spec["ports"]
+    secured = "RLHF_GATEWAY_TLS_CERT" in named(name, "ConfigMap", "rlhf-gateway")["data"]
+    assert (port["targetPort"], port["appProtocol"]) == ("http", "https" if secured else "http")
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_the_gateway_reaches_those_that_it_asks(name: str) -> None:
+    """Out of its own pod, and into theirs."""
+    settings = named(name, "ConfigMap", "rlhf-gateway")["data"]
+    asked = {s for s in SERVICES if f"RLHF_GATEWAY_{s.upper()}" in settings}
+    (rule,) = named(name, "NetworkPolicy", "rlhf-gateway")["spec"]["egress"]
+    (peer,) = rule["to"]
+    (expression,) = peer["podSelector"]["matchExpressions"]
+    assert set(expression["values"]) == {f"rlhf-{service}" for service in asked}
+    for service in asked:
+        (ingress,) = named(name, "NetworkPolicy", f"rlhf-{service}")["spec"]["ingress"]
+        assert {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "rlhf"}}} in ingress["from"]
+        assert ingress["ports"] == rule["ports"]
+
+
+@pytest.mark.parametrize("name", RENDERED)
 def test_the_rights_are_those_of_the_trainer_and_no_more(name: str) -> None:
     assert not list(of_kind(name, "ClusterRole", "ClusterRoleBinding"))
     (role,) = of_kind(name, "Role")
@@ -69,10 +108,10 @@ def test_the_rights_are_those_of_the_trainer_and_no_more(name: str) -> None:
     assert [s["name"] for s in binding["subjects"]] == ["rlhf-trainer"]
     lease = named(name, "ConfigMap", "rlhf-trainer")["data"]["RLHF_TRAINER_LEASE"]
     assert _rights(role) == {
-        "jobs": {"create", "get", "list", "watch", "patch", "delete"},
-        "pods": {"get", "list", "watch"},
+        "jobs": {"create", "get", "list", "watch", "delete"},
+        "pods": {"list", "watch"},
         "pods/log": {"get"},
-        "events": {"list", "watch"},
+        "events": {"list"},
         "leases": {"create"},
         f"leases {lease}": {"get", "update"},
     }
@@ -103,14 +142,18 @@ def test_the_script_makes_the_secrets_that_local_wants() -> None:
     script = (K8S / "secrets.sh").read_text()
     identities = re.search(r"for identity in (.*); do", script)
     assert identities
-    made = {f"rlhf-token-{word.split(':')[0]}" for word in identities[1].split()} | {"rlhf-object-store", "rlhf-tokens"}
+    made = {f"rlhf-token-{word.split(':')[0]}" for word in identities[1].split()} | {
+        "rlhf-object-store",
+        "rlhf-session-key",
+        "rlhf-tokens",
+    }
     assert _secrets("overlays/local") <= made
 
 
 def test_applications_call_under_names_that_the_certificate_has() -> None:
     name = "overlays/production"
     certificate = named(name, "Certificate", "rlhf")
-    for service in SERVICES:
+    for service in DEPLOYED:
         own = named(name, "Service", f"rlhf-{service}")["metadata"]
         full = f"{own['name']}.{own['namespace']}.svc"
         assert {own["name"], full, f"{full}.cluster.local"} <= set(certificate["spec"]["dnsNames"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.unit.k8s.manifests import K8S, SERVICES, named, of_kind, pods
+from tests.unit.k8s.manifests import DEPLOYED, K8S, named, of_kind, pods
 
 ROOT = K8S.parent
 PRODUCTION = "overlays/production"
@@ -40,7 +40,7 @@ def test_the_pod_monitor_selects_every_pod_with_metrics() -> None:
         if selector <= pod["metadata"]["labels"].items()
         and endpoint["port"] in [port["name"] for c in pod["spec"]["containers"] for port in c.get("ports", ())]
     ]
-    assert found == [f"Deployment/rlhf-{service}" for service in sorted(SERVICES)]
+    assert found == [f"Deployment/rlhf-{service}" for service in sorted(DEPLOYED)]
 
 
 def test_plain_discovery_keeps_by_the_same_label_and_port() -> None:

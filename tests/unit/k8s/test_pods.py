@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.k8s.manifests import RENDERED, SERVICES, Manifest, containers, named, of_kind, pods
+from tests.unit.k8s.manifests import DEPLOYED, RENDERED, SERVICES, Manifest, containers, named, of_kind, pods
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 LABELS = ("name", "component", "part-of", "version")
@@ -23,6 +23,21 @@ def test_a_service_is_ready_when_its_own_health_says_so(name: str, service: str)
     wanted = {"port": health, "service": f"rlhf.v1.{service.capitalize()}Service"}
     assert container["readinessProbe"]["grpc"] == wanted
     assert container["livenessProbe"]["grpc"] == {"port": health}, "one that loads or drains is alive"
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_the_gateway_answers_probes_as_it_answers_people(name: str) -> None:
+    """Over HTTPS once it has a certificate."""
+    secured = "RLHF_GATEWAY_TLS_CERT" in named(name, "ConfigMap", "rlhf-gateway")["data"]
+    wanted = {"path": "/health", "port": "http", **({"scheme": "HTTPS"} if secured else {})}
+    assert [_container(name, "gateway")[probe]["httpGet"] for probe in PROBES] == [wanted] * 3
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_people_stay_logged_in_whichever_replica_answers(name: str) -> None:
+    (variable,) = _container(name, "gateway")["env"]
+    assert variable["name"] == "RLHF_SESSION_KEY"
+    assert "secretKeyRef" in variable["valueFrom"]
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -49,7 +64,7 @@ def test_the_namespace_enforces_that_profile(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_the_grace_period_is_longer_than_pre_stop_and_drain_together(name: str, service: str) -> None:
     pod = named(name, "Deployment", f"rlhf-{service}")["spec"]["template"]["spec"]
     settings = named(name, "ConfigMap", f"rlhf-{service}")["data"]

@@ -1,21 +1,25 @@
 """The variables of the manifests are the settings that services read: none is unknown, and all of them are valid."""
 
+from dataclasses import fields
+
 import pytest
 
 from services.feedback.settings import FeedbackSettings
+from services.gateway.settings import GatewaySettings
 from services.policy.settings import PolicySettings
 from services.reference.settings import ReferenceSettings
 from services.reward.settings import RewardSettings
-from services.runtime.settings import ServerSettings, load_settings
+from services.runtime.settings import ListenSettings, ServerSettings, load_settings
 from services.trainer.settings import TrainerSettings
-from tests.unit.k8s.manifests import RENDERED, SERVICES, Manifest, containers, named, pods
+from tests.unit.k8s.manifests import DEPLOYED, RENDERED, SERVICES, Manifest, containers, named, pods
 
-SETTINGS: dict[str, type[ServerSettings]] = {
+SETTINGS: dict[str, type[ListenSettings]] = {
     "policy": PolicySettings,
     "reward": RewardSettings,
     "reference": ReferenceSettings,
     "trainer": TrainerSettings,
     "feedback": FeedbackSettings,
+    "gateway": GatewaySettings,
 }
 # What is not a service's setting, and who reads it.
 READ_ELSEWHERE = {
@@ -34,7 +38,7 @@ CLIENT = {
 
 
 def environment(name: str, container: Manifest) -> dict[str, str]:
-    """What the kubelet would make of it; a Secret's value is a word."""
+    """What the kubelet would make of it; a Secret holds 48 characters."""
     values: dict[str, str] = {}
     for source in container.get("envFrom", ()):
         values |= named(name, "ConfigMap", source["configMapRef"]["name"])["data"]
@@ -43,25 +47,26 @@ def environment(name: str, container: Manifest) -> dict[str, str]:
         if reference := source.get("configMapKeyRef"):
             values[variable["name"]] = named(name, "ConfigMap", reference["name"])["data"][reference["key"]]
         else:
-            values[variable["name"]] = "secret" if source else variable["value"]
+            values[variable["name"]] = 8 * "secret" if source else variable["value"]
     return values
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_a_service_reads_all_of_its_variables(name: str, service: str) -> None:
     (container,) = named(name, "Deployment", f"rlhf-{service}")["spec"]["template"]["spec"]["containers"]
     prefix, variables = f"RLHF_{service.upper()}_", environment(name, container)
     assert container["args"] == [f"services.{service}"]
     settings = load_settings(SETTINGS[service], prefix, [], variables)
-    assert settings.storage.startswith("s3://")
+    assert not isinstance(settings, ServerSettings) or settings.storage.startswith("s3://")
     assert settings.tokens_file, "nobody without a token"
+    own = {field.metadata["variable"] for field in fields(SETTINGS[service]) if "variable" in field.metadata}
     unknown = {v for v in variables if not v.startswith(prefix) and v not in READ_ELSEWHERE}
-    assert unknown <= CLIENT
+    assert unknown <= CLIENT | own
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_files_and_folders_of_settings_are_mounted(name: str, service: str) -> None:
     (container,) = named(name, "Deployment", f"rlhf-{service}")["spec"]["template"]["spec"]["containers"]
     mounts = tuple(mount["mountPath"] for mount in container["volumeMounts"])
@@ -71,23 +76,38 @@ def test_files_and_folders_of_settings_are_mounted(name: str, service: str) -> N
 
 
 @pytest.mark.parametrize("name", RENDERED)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", DEPLOYED)
 def test_ports_are_those_of_the_settings(name: str, service: str) -> None:
     (container,) = named(name, "Deployment", f"rlhf-{service}")["spec"]["template"]["spec"]["containers"]
     settings = load_settings(SETTINGS[service], f"RLHF_{service.upper()}_", [], environment(name, container))
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"grpc": settings.port, "health": settings.health_port, "metrics": settings.metrics_port}
+    if isinstance(settings, ServerSettings):
+        assert ports == {"grpc": settings.port, "health": settings.health_port, "metrics": settings.metrics_port}
+    else:
+        assert ports == {"http": settings.port, "metrics": settings.metrics_port}
 
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_no_variable_is_read_by_nobody(name: str) -> None:
-    prefixes = tuple(f"RLHF_{service.upper()}_" for service in SERVICES)
+    prefixes = ("RLHF_SESSION_KEY", *(f"RLHF_{service.upper()}_" for service in DEPLOYED))
     for who, pod in pods(name):
         for container in containers(pod):
             known = (
                 (*prefixes, *READ_ELSEWHERE, *CLIENT) if container["name"] == "service" else (*READ_ELSEWHERE, *CLIENT)
             )
             assert all(v.startswith(known) for v in environment(name, container)), who
+
+
+@pytest.mark.parametrize("name", RENDERED)
+@pytest.mark.parametrize("service", ["feedback", "gateway"])
+def test_who_asks_others_knows_them_by_their_names(name: str, service: str) -> None:
+    settings, prefix = named(name, "ConfigMap", f"rlhf-{service}")["data"], f"RLHF_{service.upper()}_"
+    asked = {other: settings[prefix + other.upper()] for other in SERVICES if prefix + other.upper() in settings}
+    assert {"policy", "reward"} <= set(asked)
+    for other, address in asked.items():
+        (port,) = named(name, "Service", f"rlhf-{other}")["spec"]["ports"]
+        assert address == f"dns:///rlhf-{other}:{port['port']}"
+    assert ("RLHF_CA" in settings) == (settings["RLHF_ALLOW_PLAINTEXT_TOKEN"] == "false")
 
 
 @pytest.mark.parametrize("name", RENDERED)
