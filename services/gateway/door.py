@@ -16,6 +16,7 @@ from services.gateway.limits import Concurrency
 
 # Where a request keeps which route it took, as a template: what stands in paths is nobody's label.
 ROUTE = "rlhf.route"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Handler = Callable[[Request], Awaitable[Response]]
 POLICY = "; ".join(
     [
@@ -88,6 +89,7 @@ class Answer:
         await self._send(message)
 
     def count(self) -> None:
-        labels = self._scope["method"], self._scope.get(ROUTE, "other")
+        method = self._scope["method"]
+        labels = method if method in METHODS else "other", self._scope.get(ROUTE, "other")
         metrics.requests.labels(*labels, self.status).inc()
         metrics.seconds.labels(*labels).observe(time.perf_counter() - self._started)

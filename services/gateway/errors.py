@@ -8,6 +8,7 @@ import rlhf
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
+from services.gateway import metrics
 from services.runtime.errors import InvalidInput, Overloaded, PermissionDenied, Problem, ServiceError, as_service_error
 from services.runtime.errors import NotFound as Missing
 from services.runtime.errors import Unauthenticated as Unknown
@@ -42,6 +43,14 @@ STATUSES: tuple[tuple[type[Exception], int, str], ...] = (
     (rlhf.DeadlineError, 504, "server_error"),
     (rlhf.RlhfError, 500, "server_error"),
 )
+# What this gateway refuses by itself. What a service behind it refuses comes as an error of the SDK and is no part.
+OWN_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (InvalidInput, "input"),
+    (Unknown, "token"),
+    (PermissionDenied, "role"),
+    (Overloaded, "rate"),
+)
+REASONS = {401: "token", 403: "origin", 408: "slow", 413: "size", 415: "content_type", 421: "host", 503: "busy"}
 # What the SDK says to its user, addresses and all, is not for whoever sits before this gateway.
 OWN_WORDS: dict[type[Exception], str] = {
     rlhf.UnauthenticatedError: "a service behind this gateway does not know the token",
@@ -58,8 +67,20 @@ def status_of(error: Exception) -> tuple[int, str]:
     return next(((status, kind) for known, status, kind in STATUSES if isinstance(error, known)), (500, "server_error"))
 
 
+def own_reason(error: Exception) -> str | None:
+    """Why this gateway refused, in one word of a few; None where it did not."""
+    if isinstance(error, Refused):
+        return REASONS.get(error.status)
+    return next((reason for known, reason in OWN_REASONS if isinstance(error, known)), None)
+
+
 def readable(error: Exception) -> Exception:
-    """The error itself if people may read it; else it is logged and one that names the log entry comes back."""
+    """The error itself if people may read it; else it is logged and one that names the log entry comes back.
+
+    Every error passes here once on its way out, which is where refusals are counted.
+    """
+    if reason := own_reason(error):
+        metrics.refused.labels(reason).inc()
     return error if isinstance(error, rlhf.RlhfError) else as_service_error(error)
 
 

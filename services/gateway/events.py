@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from services.gateway import metrics
 from services.gateway.errors import body_of, readable
 
 DONE = "data: [DONE]\n\n"
@@ -22,6 +24,10 @@ class EventStream(StreamingResponse):
 
     def __init__(self, texts: AsyncIterator[str]) -> None:
         super().__init__(texts, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with metrics.streams_open.track_inprogress():
+            await super().__call__(scope, receive, send)
 
     @classmethod
     async def started(cls, items: AsyncIterator[Any]) -> Self:

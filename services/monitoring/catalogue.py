@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
+from services.feedback import metrics as feedback
 from services.gateway import metrics as gateway
 from services.policy import metrics as policy
 from services.reference import metrics as reference
@@ -33,6 +34,7 @@ PROCESSES: dict[str, tuple[Metric, ...]] = {
     "reference": tuple(reference.DEFINITIONS),
     "trainer": (*defined(trainer), *_figures()),
     "worker": defined(worker),
+    "feedback": defined(feedback),
     "gateway": defined(gateway),
 }
 

@@ -94,13 +94,21 @@ def walk(work: Workplace) -> tuple[rlhf.Run, set[str]]:
 
 
 def call_around(work: Workplace) -> None:
-    """What no training does: streams, HTTP, a list of campaigns, and a call that ends too late."""
+    """What no training does: streams, HTTP, judgements, exports, and a call that ends too late."""
     client = work.client
+    client.feedback.create("tone", overlap_share=0.0)
+    client.feedback.add_items("tone", [rlhf.Item(f"question {n}", ("good", "bad")) for n in range(3)])
+    gateway = work.services.gateway_url
     for _ in range(2):  # a rate begins with the second scrape
-        urllib.request.urlopen(f"{work.services.gateway_url}/v1/models", timeout=60).close()
+        urllib.request.urlopen(f"{gateway}/v1/models", timeout=60).close()
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{gateway}/get_reward", b"no JSON", timeout=60)
         assert list(client.policy.stream("How do I boil an egg?", model="base", max_new_tokens=8))
+        assignment = client.feedback.next("tone", rater="anna").assignment
+        assert assignment
+        client.feedback.prefer(assignment, "first")
+        client.feedback.export("tone")
         time.sleep(2.5)
-    client.feedback.list()
     with suppress(rlhf.RlhfError):
         client.policy.generate(["Tell me a story."] * 64, model="base", max_new_tokens=400, timeout=0.3)
 

@@ -99,10 +99,48 @@ CALLS = Row(
     ),
 )  # fmt: skip
 
+HTTP = Row(
+    "HTTP: gateway",
+    (
+        Panel("Requests", "Per second, by route and status.", "per second",
+              (Query(rate(f"rlhf_gateway_requests_total{{{NS}}}", "method, route, status"),
+                     "{{method}} {{route}} {{status}}"),), Thresholds(1000, 2000), "rlhf-overview"),
+        Panel("Time of a request, 95th percentile", "From its arrival to the end of its answer; a stream ends late.",
+              "seconds",
+              (Query(quantile(0.95, f"rlhf_gateway_request_seconds_bucket{{{NS}}}", by="route"), "{{route}}"),),
+              Thresholds(30, 120), "rlhf-overview"),
+        Panel("Refused by the gateway", "Per second, by what was wrong: rate and busy are load, token, role, origin "
+              "and host are people or other sites, the rest is what was sent.", "per second",
+              (Query(rate(f"rlhf_gateway_refused_total{{{NS}}}", "reason"), "{{reason}}"),), Thresholds(1, 10),
+              "rlhf-overview"),
+        Panel("Open streams", "Chats and pages of runs that are being sent.", "streams",
+              (Query(f"sum(rlhf_gateway_streams_open{{{NS}}})", "streams"),
+               Query(f"sum(rlhf_gateway_requests_in_progress{{{NS}}})", "requests in all")), Thresholds(256, 1024),
+              "rlhf-overview"),
+    ),
+)  # fmt: skip
+
+FEEDBACK = Row(
+    "Judgements: feedback",
+    (
+        Panel("Judgements", "Per second, by kind of answer. Many skips or undos: look at the guidelines.", "per second",
+              (Query(rate(f"rlhf_feedback_judgements_total{{{NS}}}", "answer"), "{{answer}}"),), Thresholds(100, 1000),
+              "rlhf-overview"),
+        Panel("Waiting items", "Items of open campaigns that want more judgements.", "items",
+              (Query(f"sum(rlhf_feedback_waiting_items{{{NS}}})", "items"),), Thresholds(1e5, 1e6), "rlhf-overview"),
+        Panel("Campaigns", "By state; `rlhf campaigns show CAMPAIGN` says why one failed.", "campaigns",
+              (Query(f"sum by (state) (rlhf_feedback_campaigns{{{NS}}})", "{{state}}"),), Thresholds(500, 1000),
+              "rlhf-overview"),
+        Panel("Time of an export, 95th percentile", "From its turn until the dataset or file is there.", "seconds",
+              (Query(quantile(0.95, f"rlhf_feedback_export_seconds_bucket{{{NS}}}", by="kind"), "{{kind}}"),),
+              Thresholds(30, 120), "rlhf-storage"),
+    ),
+)  # fmt: skip
+
 SERVING = Dashboard(
     "rlhf-serving",
     "RLHF / Serving",
     "One service at a time: what waits, how long it takes, which weights answer.",
     (NAMESPACE, SERVICE, MODEL),
-    (QUEUE, WEIGHTS, POLICY, CALLS),
+    (QUEUE, WEIGHTS, POLICY, CALLS, HTTP, FEEDBACK),
 )
