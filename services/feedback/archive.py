@@ -12,7 +12,7 @@ feedback/campaigns/<name>/campaign.json          the spec, once accepted
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -28,7 +28,7 @@ READS_AT_ONCE = 16
 class CampaignRecord:
     spec: CampaignSpec
     created_at: float  # unix seconds
-    key: str  # secret: assignments and their order follow from it
+    key: str = field(repr=False)  # secret: ids of assignments and the order of responses follow from it
     request_digest: str  # of the spec as it was asked for
 
 

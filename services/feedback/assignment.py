@@ -1,13 +1,10 @@
-"""Who judges what next, in which order it is shown, and an id that says so and belongs to one rater.
+"""Who judges what next, in which order it is shown, under an id that belongs to one rater.
 
 Everything drawn here follows from the campaign's key, so that a restart changes nothing and nothing has to be stored:
 an id that was given out stays good, and the order behind it can be told again.
 """
 
-import hashlib
-import hmac
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +13,10 @@ from services.feedback.answers import Preference
 from services.feedback.items import Item
 from services.feedback.judgements import FIRST_TIME, REPEAT, Judgement
 from services.feedback.recipe import CampaignSpec
+from services.feedback.sealing import SEALED, Seal
 from services.feedback.tally import History, Occasion, Tally
 from services.runtime.errors import InvalidInput, Overloaded, PermissionDenied, Problem
 
-ASSIGNMENT = re.compile(r"(i[0-9]{1,9})\.([01])\.([0-9a-f]{16})")
 MAX_RATERS = 2000  # of one campaign
 REPEAT_AFTER = 10  # judgements between an item and its repeat: long enough to have forgotten the answer
 
@@ -47,7 +44,7 @@ class Lease:
 
 class Assigner:
     def __init__(self, key: str, spec: CampaignSpec, tally: Tally, lease_seconds: float) -> None:
-        self._key, self._spec, self._tally = key, spec, tally
+        self._key, self._seal, self._spec, self._tally = key, Seal(key), spec, tally
         self._lease_seconds = lease_seconds
         self._leases: dict[str, Lease] = {}
 
@@ -75,15 +72,15 @@ class Assigner:
 
     def assignment(self, rater: str, occasion: Occasion) -> Assignment:
         item = self._tally.items[occasion[0]]
-        return Assignment(self._id(rater, occasion), item, occasion[1], self._order(rater, item, occasion[1]))
+        order = self._order(rater, item, occasion[1])
+        return Assignment(self._seal.close(rater, occasion), item, occasion[1], order)
 
     def read(self, rater: str, assignment: str) -> Assignment:
         """What an id means to its rater. Raises PermissionDenied for everybody else and for what was never given."""
-        parts = ASSIGNMENT.fullmatch(assignment)
-        if not parts:
+        if not SEALED.fullmatch(assignment):
             raise InvalidInput(Problem("assignment", repr(assignment[:80]), "the id of an assignment, from NextItem"))
-        occasion = (parts[1], int(parts[2]))
-        if not hmac.compare_digest(self._id(rater, occasion), assignment) or occasion[0] not in self._tally.items:
+        occasion = self._seal.open(rater, assignment)
+        if occasion is None or occasion[0] not in self._tally.items:
             raise PermissionDenied(f"the assignment {assignment!r} was not given to {rater}")
         return self.assignment(rater, occasion)
 
@@ -127,11 +124,6 @@ class Assigner:
     def _fraction(self, *parts: object) -> float:
         """In [0, 1), the same for the same parts."""
         return random.Random("\0".join(map(str, (self._key, *parts)))).random()
-
-    def _id(self, rater: str, occasion: Occasion) -> str:
-        item, number = occasion
-        proof = hmac.new(self._key.encode(), f"{rater}\0{item}\0{number}".encode(), hashlib.sha256).hexdigest()
-        return f"{item}.{number}.{proof[:16]}"
 
 
 def _repeatable(judgement: Judgement, history: History, tally: Tally) -> bool:

@@ -179,15 +179,18 @@ async def test_an_assignment_tells_neither_gold_nor_repeat_nor_source(tmp_path: 
 async def test_another_raters_assignment_is_refused_and_so_is_a_forged_one(tmp_path: Path) -> None:
     async with desk(tmp_path) as service:
         await service.create(items=pairs(4), **ALONE)
+        await service.create("other", items=pairs(4), **ALONE)
         annas = (await service.next("anna")).assignment.id
-        for forged in (annas, annas.replace("i", "i9"), "i0.0.0123456789abcdef", annas.replace(".0.", ".1.")):
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await service.submit("ben", forged)
+        elsewhere = (await service.next("ben", "other")).assignment.id
+        changed = annas[:-1] + ("A" if annas[-1] != "A" else "B")
+        for rater, forged in (("ben", annas), ("ben", elsewhere), ("anna", changed), ("anna", "A" * len(annas))):
+            with pytest.raises(grpc.aio.AioRpcError, match=f"was not given to {rater}") as raised:
+                await service.submit(rater, forged)
             assert raised.value.code() is grpc.StatusCode.PERMISSION_DENIED
         assert await service.judgements() == []
 
 
-@pytest.mark.parametrize("assignment", ["", "../../x", "i0", "i0.0.", "i0.0.0123456789abcdeg", "a" * 100_000])
+@pytest.mark.parametrize("assignment", ["", "../../x", "i0", "A" * 27, "A" * 29, "=" * 28, "ä" * 28, "a" * 100_000])
 async def test_what_is_no_assignment_is_refused(tmp_path: Path, assignment: str) -> None:
     async with desk(tmp_path) as service:
         await service.create(items=pairs(1), **ALONE)
