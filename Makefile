@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SEED ?= 0
+TEST_PROCESSES ?= 2
 BUILDER ?= $(shell command -v docker || command -v podman)
 TARGET ?= cpu
 IMAGE ?= rlhf:0.1.0-$(TARGET)
@@ -13,7 +14,7 @@ run: $(INSTALLED)                ## install, then the whole road on one machine:
 	$(BIN)/rlhf quickstart --seed $(SEED)
 
 test: $(INSTALLED)               ## everything CI runs
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest -m "not full" -n $(TEST_PROCESSES)
 
 test-full: $(INSTALLED)          ## with the heavy tests
 	$(BIN)/python -m pytest
