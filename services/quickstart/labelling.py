@@ -98,7 +98,7 @@ class LabellingPage:
 
 def _item(pair: LabelledPair) -> rlhf.Item:
     answers = [pair.chosen, pair.rejected]  # the service decides which of them is shown first
-    return rlhf.Item(pair.case.prompt, answers, sources=["sft", "sft"], domain=pair.case.family)
+    return rlhf.Item(pair.case.prompt, answers, sources=["sft", "sft"], domain=pair.case.family.replace("_", " "))
 
 
 def for_a_person(pairs: Sequence[LabelledPair], seed: int) -> list[LabelledPair]:
