@@ -15,6 +15,7 @@ from services.local import Services
 from services.local.process import ServiceProcess
 
 TAG = re.compile(r"<[^>]+>")
+NUMBERED = re.compile(r"^\d+[.)] ", re.MULTILINE)  # in Markdown a list, whose numbers are no text of the page
 SECONDS = 120.0
 
 
@@ -62,4 +63,4 @@ class Person:
 
 def plain(shown: str) -> str:
     """What is read on the page, in one line."""
-    return " ".join(html.unescape(TAG.sub(" ", shown)).split())
+    return " ".join(html.unescape(TAG.sub(" ", NUMBERED.sub("", shown))).split())
