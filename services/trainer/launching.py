@@ -78,4 +78,5 @@ def _worker(settings: TrainerSettings, trainer: str) -> WorkerSettings:
         reference=settings.reference,
         work_dir=settings.work_dir.absolute(),
         log_json=settings.log_json,
+        service_seconds=settings.service_seconds,
     )

@@ -18,6 +18,7 @@ class TrainerSettings(ClusterSettings, ServerSettings):
     policy: str = "127.0.0.1:50051"  # addresses that workers are given
     reward: str = "127.0.0.1:50052"
     reference: str = "127.0.0.1:50053"
+    service_seconds: float = 1800.0  # a run fails whose worker waits longer for one of them to answer
     work_dir: Path = Path.home() / ".cache" / "rlhf" / "work"  # of workers and uploads; nothing in it is needed later
     max_running: int = Limits.max_running
     max_attempts: int = Limits.max_attempts
@@ -35,7 +36,7 @@ class TrainerSettings(ClusterSettings, ServerSettings):
     def problems(self) -> Iterator[Problem]:
         yield from super().problems()
         yield from not_positive(self, "max_running", "max_attempts", "heartbeat_seconds", "start_seconds")
-        yield from not_positive(self, "max_dataset_mib", "max_model_gib")
+        yield from not_positive(self, "max_dataset_mib", "max_model_gib", "service_seconds")
         if self.launcher == "kubernetes" and not self.storage.startswith("s3://"):
             yield Problem("storage", repr(self.storage), "s3://bucket/prefix: a worker's pod has no folder of this one")
         yield from negative_seconds(self, "stop_seconds", "retention_seconds")

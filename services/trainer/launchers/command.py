@@ -19,6 +19,7 @@ class WorkerSettings:
     reference: str
     work_dir: Path
     log_json: bool = False
+    service_seconds: float = 1800.0
 
     def flags(self, assignment: Assignment, folder: Path, last_words: Path) -> list[str]:
         """`last_words` is a file for why a worker cannot go on, where storage cannot be told."""
@@ -27,6 +28,7 @@ class WorkerSettings:
             *("--trainer", self.trainer, "--policy", self.policy),
             *("--reward", self.reward, "--reference", self.reference),
             *("--threads", str(assignment.threads), "--work-dir", str(folder)),
+            *("--service-seconds", f"{self.service_seconds:g}"),
             *("--last-words", str(last_words)),
             *(["--log-json"] if self.log_json else []),
         ]

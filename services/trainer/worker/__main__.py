@@ -99,7 +99,8 @@ def lead(settings: WorkerSettings, metrics_address: str, opened: ExitStack) -> O
     progress = Progress(channels[0], settings.run, settings.attempt, metrics_address)
     attempt = opened.enter_context(LiveAttempt(objects, progress))
     signal.signal(signal.SIGTERM, lambda *_: attempt.stop("asked to stop by SIGTERM"))
-    return store, attempt, ServiceCollector(Channels(*channels[1:]), attempt.check)
+    collector = ServiceCollector(Channels(*channels[1:]), attempt.check, settings.service_seconds)
+    return store, attempt, collector
 
 
 def follow(settings: WorkerSettings, ranks: Ranks) -> Outside:

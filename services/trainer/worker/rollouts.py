@@ -21,8 +21,7 @@ from services.trainer.worker.collector import Prompt, RewardRole
 from services.trainer.worker.experience import Rollout, SamplingPlan, Score
 from services.trainer.worker.seeds import derived_seed
 
-# A service that is down is waited for: it comes back, or somebody stops the run.
-PATIENCE_SECONDS = 1800.0
+PATIENCE_SECONDS = 1800.0  # a service that is down is waited for: it comes back, or somebody stops the run
 CALL_SECONDS = 300.0
 WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 PROMPTS_PER_CALL = 64
@@ -49,8 +48,9 @@ class Channels:
 class ServiceCollector:
     """A `Collector` over gRPC; `check` is asked while a service is waited for and raises when the wait is over."""
 
-    def __init__(self, channels: Channels, check: Callable[[], None]) -> None:
-        self._check = check
+    def __init__(self, channels: Channels, check: Callable[[], None], patience: float = PATIENCE_SECONDS) -> None:
+        """`patience` is in seconds, after which a service that does not answer is an error."""
+        self._check, self._patience = check, patience
         self._policy = policy_pb2_grpc.PolicyServiceStub(channels.policy)
         self._reward = reward_pb2_grpc.RewardServiceStub(channels.reward)
         self._reference = reference_pb2_grpc.ReferenceServiceStub(channels.reference)
@@ -105,10 +105,10 @@ class ServiceCollector:
         return _in_parts(ask, rollouts, ITEMS_PER_CALL)
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience
         while True:
             try:
-                return call(method, request, CALL_SECONDS)
+                return call(method, request, min(CALL_SECONDS, self._patience))
             except RemoteError as error:
                 if error.code not in WAITED_FOR or time.monotonic() > deadline:
                     raise

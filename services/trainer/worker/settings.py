@@ -17,6 +17,7 @@ class WorkerSettings(Settings):
     policy: str = "127.0.0.1:50051"
     reward: str = "127.0.0.1:50052"
     reference: str = "127.0.0.1:50053"
+    service_seconds: float = 1800.0  # how long policy, reward and reference are waited for where they do not answer
     threads: int = 1
     work_dir: Path = Path(".")  # for what is fetched and written meanwhile
     last_words: Path | None = None  # a file for why it cannot go on, where storage cannot be told
@@ -29,4 +30,4 @@ class WorkerSettings(Settings):
         for name in ("storage", "run"):
             if not getattr(self, name):
                 yield Problem(name, "nothing", "a value")
-        yield from not_positive(self, "attempt", "threads")
+        yield from not_positive(self, "attempt", "threads", "service_seconds")

@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("plan", type=json.loads)
     for name in ("storage", "run", "trainer", "policy", "reward", "reference", "work-dir", "last-words"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("attempt", "threads"):
+    for name in ("attempt", "threads", "service-seconds"):
         parser.add_argument(f"--{name}", type=int, required=True)
     flags = parser.parse_args()
     worker = FaultyWorker(flags.plan, flags)

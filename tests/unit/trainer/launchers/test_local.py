@@ -54,7 +54,8 @@ def test_a_worker_is_told_everything_and_its_output_kept(launchers: Launchers, t
     folder = tmp_path / "run-1" / "1"
     assert printed(launcher, launch) == (
         f"{folder} 2 --storage store --run run-1 --attempt 1 --trainer trainer:1 --policy policy:1 --reward reward:1 "
-        f"--reference reference:1 --threads 2 --work-dir {folder} --last-words {folder}/last_words.txt\n"
+        f"--reference reference:1 --threads 2 --work-dir {folder} --service-seconds 1800 "
+        f"--last-words {folder}/last_words.txt\n"
     )
     assert launcher.read_log(launch, 3, 5) == printed(launcher, launch).encode()[3:8]
     launcher.clear(launch)

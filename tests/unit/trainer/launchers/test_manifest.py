@@ -73,7 +73,8 @@ def test_a_single_node_runs_torchrun_alone() -> None:
     assert made["args"] == [
         *("--storage", "s3://bucket", "--run", "run-1", "--attempt", "2", "--trainer", "rlhf-trainer:50054"),
         *("--policy", "dns:///p:1", "--reward", "dns:///r:1", "--reference", "dns:///f:1"),
-        *("--threads", "3", "--work-dir", "/work", "--last-words", "/dev/termination-log"),
+        *("--threads", "3", "--work-dir", "/work", "--service-seconds", "1800"),
+        *("--last-words", "/dev/termination-log"),
         "--log-json",
         *("--metrics-host", "0.0.0.0", "--metrics-port", "9055"),
     ]

@@ -202,6 +202,14 @@ def test_waiting_ends_when_the_attempt_has_to_stop(policy: Version, monkeypatch:
     assert time.monotonic() - started < 10
 
 
+def test_waiting_has_an_end_and_says_whom_it_was_for(policy: Version) -> None:
+    with (
+        grpc.insecure_channel("127.0.0.1:1") as nobody,
+        pytest.raises(RemoteError, match=r"UNAVAILABLE: .*127\.0\.0\.1:1"),
+    ):
+        ServiceCollector(Channels(nobody, nobody, nobody), lambda: None, 0.5).generate([policy], ASKED, plan())
+
+
 def test_what_waiting_cannot_cure_fails_at_once(collector: ServiceCollector, policy: Version) -> None:
     gone = Version("policy", "9.9-deadbeef", "d", 0.0)
     with pytest.raises(RemoteError, match=r"NOT_FOUND.*9\.9-deadbeef"):
