@@ -24,9 +24,13 @@ from services.feedback.paging import page
 from services.feedback.raters import Raters
 from services.feedback.report_specs import decode_header, decode_plan, encode_dataset, encode_statistics
 from services.feedback.reports import Reports
+from services.feedback.requests import refuses_unknown_fields
 from services.feedback.specs import STATES, decode_item, decode_spec, encode_campaign, encode_progress
 
+SERVICE = pb.DESCRIPTOR.services_by_name["FeedbackService"]
 
+
+@refuses_unknown_fields(SERVICE)
 class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
     def __init__(
         self,
@@ -183,7 +187,7 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
 def add_feedback(server: Server, servicer: FeedbackServicer) -> str:
     """The full name of what the server answers from now on."""
     feedback_pb2_grpc.add_FeedbackServiceServicer_to_server(servicer, server)
-    return pb.DESCRIPTOR.services_by_name["FeedbackService"].full_name
+    return SERVICE.full_name
 
 
 def _encode(campaign: Campaign) -> pb.Campaign:
