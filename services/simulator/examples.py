@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from services.simulator.demonstrations import demonstrate
+from services.simulator.gold import GoldJudge
 from services.simulator.raters import RaterPanel
 from services.simulator.splits import cases, draw
-from services.simulator.world import load_world
+from services.simulator.world import World, load_world
 
-DEMONSTRATIONS, COMPARISONS, PROMPTS = 600, 600, 200
+DEMONSTRATIONS, COMPARISONS, PROMPTS, LABELLED = 600, 600, 200, 400
+ACCEPTABLE, UNACCEPTABLE = 2.0, 1.0  # points of gold, at least and at most; nobody is sure of what lies between
 
 
 def main(folder: Path) -> None:
@@ -34,6 +36,16 @@ def main(folder: Path) -> None:
             rows.append({"prompt": case.prompt, "chosen": chosen, "rejected": rejected})
     _write(folder / "comparisons.jsonl", rows)
     _write(folder / "prompts.jsonl", ({"prompt": case.prompt} for case in draw(pool, PROMPTS, seed=3)))
+    _write(folder / "labelled.jsonl", labelled(world))
+
+
+def labelled(world: World) -> Iterable[dict]:
+    """Answers that may be given and answers that may not, to prompts that nothing else here has."""
+    asked, judge = draw(cases(world, "held_out"), LABELLED, seed=4), GoldJudge(world)
+    for case, answer in zip(asked, demonstrate(world, asked, seed=4), strict=True):
+        gold = judge.judge(case, answer).score
+        if gold >= ACCEPTABLE or gold <= UNACCEPTABLE:
+            yield {"prompt": case.prompt, "response": answer, "acceptable": gold >= ACCEPTABLE}
 
 
 def _write(path: Path, rows: Iterable[dict]) -> None:
