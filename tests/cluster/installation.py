@@ -18,7 +18,8 @@ from typing import Any
 from tests.conftest import accepts, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
-PORTS = {"policy": 50051, "reward": 50052, "reference": 50053, "trainer": 50054, "feedback": 50055}
+PORTS = {"policy": 50051, "reward": 50052, "reference": 50053, "trainer": 50054, "feedback": 50055, "gateway": 8080}
+OWNER = "rlhf-test"  # a label by which pods of this namespace are told from those of other installations
 START_SECONDS = 600.0  # two cores load torch for all services at once
 # What people write into an overlay of their own: where, and which image.
 KUSTOMIZATION = """
@@ -26,12 +27,16 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: {namespace}
 resources: [{overlay}]
+labels:
+  - pairs: {{{owner}: {namespace}}}
+    includeTemplates: true
 images:
   - {{name: rlhf, newName: {name}, newTag: {tag}}}
 configMapGenerator:
   - name: rlhf-trainer
     behavior: merge
     literals: [{settings}]
+patches: [{{path: trainer.json}}]
 replacements:
   - source: {{kind: Deployment, name: rlhf-trainer, fieldPath: "spec.template.spec.containers.[name=service].image"}}
     targets:
@@ -60,16 +65,29 @@ class Installation:
         finally:
             installed.kubectl("delete", "namespace", installed.namespace, "--wait=true", "--timeout=300s")
 
-    def apply(self, *settings: str) -> None:
-        """The overlay, with more settings of the trainer; returns when all of it is ready."""
+    def apply(self, *settings: str, trainer: dict[str, Any] | None = None, ready: bool = True) -> None:
+        """The overlay, with more settings of the trainer and changes to its pod; returns when all of it is ready."""
+        patch = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "rlhf-trainer"},
+            "spec": {"template": {"spec": trainer or {}}},
+        }
         name, _, tag = self.image.rpartition(":")
         overlay = os.path.relpath(ROOT / "k8s/overlays/local", self.folder.resolve())
         text = KUSTOMIZATION.format(
-            namespace=self.namespace, overlay=overlay, name=name, tag=tag, settings=", ".join([*IMPATIENT, *settings])
+            owner=OWNER,
+            namespace=self.namespace,
+            overlay=overlay,
+            name=name,
+            tag=tag,
+            settings=", ".join([*IMPATIENT, *settings]),
         )
+        (self.folder / "trainer.json").write_text(json.dumps(patch))
         (self.folder / "kustomization.yaml").write_text(text)
         self.kubectl("apply", "--kustomize", str(self.folder))
-        self.wait_until_ready()
+        if ready:
+            self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
         for deployment in ("object-store", *PORTS):
@@ -91,6 +109,14 @@ class Installation:
         """Those that run, by the label app.kubernetes.io/name."""
         found = self.get("pods", "--selector", f"app.kubernetes.io/name={name}")["items"]
         return [p["metadata"]["name"] for p in found if p["status"]["phase"] == "Running"]
+
+    def python(self, name: str, program: str, *arguments: str) -> str:
+        """What a program prints in a pod of a service."""
+        return self.kubectl("exec", name, "--container", "service", "--", "python", "-c", program, *arguments)
+
+    def all_pods(self) -> list[str]:
+        """Those that run, by name."""
+        return [p["metadata"]["name"] for p in self.get("pods")["items"] if p["status"]["phase"] == "Running"]
 
     def kill(self, name: str) -> None:
         """As a node that is lost: no warning and no grace."""

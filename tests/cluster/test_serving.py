@@ -15,7 +15,7 @@ import pytest
 import rlhf
 import yaml
 
-from tests.cluster.installation import ROOT, Installation, eventually
+from tests.cluster.installation import PORTS, ROOT, Installation, eventually, kubectl
 from tests.conftest import accepts, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(1800)
@@ -33,13 +33,13 @@ with rlhf.Client() as client:
         answered += 1
 print("answered", answered, flush=True)
 """
-SERVICES = {"policy", "reward", "reference", "trainer", "feedback"}
+TARGETS = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9054/targets', timeout=30).read().decode())"
 
 
 def test_a_rollout_of_reward_fails_no_request(installation: Installation, judge: str) -> None:
     before = installation.pods("rlhf-reward")
     caller = subprocess.Popen(
-        ["kubectl", "--namespace", installation.namespace, "exec", "deployment/rlhf-feedback", "--", "env",
+        [kubectl(), "--namespace", installation.namespace, "exec", "deployment/rlhf-feedback", "--", "env",
          "RLHF_REWARD=dns:///rlhf-reward:50052", "python", "-c", CALLER, judge, "150"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -66,9 +66,14 @@ def test_prometheus_finds_every_service_and_the_worker_with_its_stages(
         )  # fmt: skip
         run = client.runs.create(spec, name="watched", seed=1)
         eventually(lambda: {m["container"] for m in ask("up == 1")} >= {"service", "worker"}, 600)
+        (worker,) = installation.get("pods", "--selector", f"rlhf/run={run.id}")["items"]
+        address = f"{worker['status']['podIP']}:9055"
+        assert address in [metric["instance"] for metric in ask('up{container="worker"} == 1')]
+        told = eventually(lambda: json.loads(installation.python("deployment/rlhf-trainer", TARGETS)), 60)
+        assert told == [{"targets": [address]}]
         run.wait(timeout=1200)
         up = {m["pod"].removeprefix("rlhf-").split("-")[0] for m in ask('up{container="service"} == 1')}
-        assert up == SERVICES
+        assert up == set(PORTS)
         stages = {m["stage"] for m in ask("last_over_time(rlhf_stage_seconds_count[30m])")}
         assert {"rollout", "score", "reference", "advantage", "update", "publish", "checkpoint"} <= stages
         assert ask(f'last_over_time(rlhf_run_step{{run="{run.id}"}}[30m])')
