@@ -14,15 +14,13 @@ from services.local.process import ServiceProcess
 from tests.screenshots.document import ROOT, Shell
 from tests.screenshots.pages import open_campaigns, take_all
 from tests.screenshots.walk import Walk
-from tests.unit.gateway.browsing import CHROMIUM, chromium, visitor
+from tests.unit.gateway.browsing import chromium, visitor
 
 MAX_BYTES = 150_000  # of a picture
 TOKENS = f"annotator anna anna-{'0123456789' * 4}"
 
 
 def main(folder: Path, images: Path) -> int:
-    if not CHROMIUM.exists():
-        sys.exit(f"no {CHROMIUM}: install Debian's package chromium")
     for name in ("walk", "gateway"):
         (images / name).mkdir(parents=True, exist_ok=True)
     with (
