@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from services.monitoring.queries import BAD_CODES, share
+from services.monitoring.queries import BAD_CODES, RUNNING, share
 
 PAGE, TICKET = "critical", "warning"
 
@@ -101,7 +101,7 @@ ALERTS = (
         f"time() - rlhf_run_last_step_timestamp_seconds\n"
         f"  > clamp_min({STALLED_FACTOR} * rlhf_run_step_seconds_median, {STALLED_SECONDS})\n"
         f"and rlhf_run_step < rlhf_run_steps\n"
-        f'and on (namespace, run) rlhf_run_info{{state="running"}} == 1',
+        f"and {RUNNING}",
         "1m",
         TICKET,
         "{{ $labels.run }} has made no step of {{ $labels.stage }} for {{ $value | humanizeDuration }}",

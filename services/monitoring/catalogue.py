@@ -42,7 +42,7 @@ PROCESSES: dict[str, tuple[Metric, ...]] = {
 FOREIGN: dict[str, tuple[Metric, ...]] = {
     "Prometheus": (
         gauge("up", "1", "1 while a target answers its scrapes", ("job", "instance")),
-        gauge("ALERTS", "1", "1 for each alert that is pending or firing", ("alertname", "alertstate")),
+        gauge("ALERTS", "1", "1 for each alert that is pending or firing", ("alertname", "alertstate", "severity")),
     ),
     "prometheus_client, in every process": (
         gauge("process_resident_memory_bytes", "bytes", "Resident memory"),

@@ -7,6 +7,10 @@ RATE = "$__rate_interval"  # Grafana's: long enough for whatever the scrape inte
 BAD_CODES = "INTERNAL|UNKNOWN|DATA_LOSS|UNAVAILABLE|DEADLINE_EXCEEDED"
 
 
+# Runs that work, as the right side of an `and`.
+RUNNING = 'on (namespace, run) rlhf_run_info{state="running"} == 1'
+
+
 def rate(metric: str, by: str = "", window: str = RATE) -> str:
     return f"sum{_by(by)}(rate({metric}[{window}]))"
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from services.monitoring.dashboards.looks import LOOKS, Json, Look
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
-GREEN, AMBER, RED, BLUE = "green", "orange", "red", "blue"
+GREEN, AMBER, RED, GREY = "green", "orange", "red", "#808080"
 
 # What the definitions call a unit → what Grafana does.
 UNITS = {
@@ -61,9 +61,14 @@ class Panel:
     kind: str = "timeseries"
     width: int = 8
     height: int = 7
-    right: str = ""  # regular expression: the series of the right axis
+    overrides: tuple[Json, ...] = ()  # of single series
+    transformations: tuple[Json, ...] = ()  # of what the queries found
+    meanings: tuple[tuple[float, str, str], ...] = ()  # (value, text, colour): what is shown instead of a value
+    text: str = ""  # of a stat: "name" instead of the value
+    none: str = "no data"  # shown where a query finds nothing
 
     def json(self, number: int, place: Json) -> Json:
+        look = LOOKS[self.kind]
         return {
             "id": number,
             "type": self.kind,
@@ -71,34 +76,22 @@ class Panel:
             "description": self.description,
             "datasource": DATASOURCE,
             "gridPos": place,
-            "targets": [_target(query, self.kind, i) for i, query in enumerate(self.queries)],
-            "fieldConfig": {"defaults": self._defaults(), "overrides": self._right_axis()},
-            "options": OPTIONS[self.kind],
+            "targets": [_target(query, look, i) for i, query in enumerate(self.queries)],
+            "transformations": list(self.transformations),
+            "fieldConfig": {"defaults": self._defaults(look), "overrides": list(self.overrides)},
+            "options": look.options | ({"textMode": self.text} if self.text else {}),
             "links": [dashboard_link(self.link)],
         }
 
-    def _defaults(self) -> Json:
-        defaults: Json = {
+    def _defaults(self, look: Look) -> Json:
+        return {
             "unit": UNITS.get(self.unit, f"suffix: {self.unit}"),
             "thresholds": {"mode": "absolute", "steps": self.thresholds.steps()},
-            "noValue": "no data",
+            "mappings": [_meaning(*meaning) for meaning in self.meanings],
+            "noValue": self.none,
+            "color": {"mode": look.colours},
+            "custom": look.custom,
         }
-        if self.kind == "timeseries":
-            defaults["custom"] = {
-                "lineWidth": 1,
-                "fillOpacity": 5,
-                "showPoints": "auto",
-                "spanNulls": False,
-                "thresholdsStyle": {"mode": "dashed"},
-            }
-            return defaults | {"color": {"mode": "palette-classic"}}
-        return defaults | {"color": {"mode": "thresholds"}}
-
-    def _right_axis(self) -> list[Json]:
-        if not self.right:
-            return []
-        placed = [{"id": "custom.axisPlacement", "value": "right"}]
-        return [{"matcher": {"id": "byRegexp", "options": self.right}, "properties": placed}]
 
 
 @dataclass(frozen=True)
@@ -108,36 +101,25 @@ class Row:
     collapsed: bool = False
 
 
-_REDUCE = {"values": False, "calcs": ["lastNotNull"], "fields": ""}
-OPTIONS: dict[str, Json] = {
-    "timeseries": {
-        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-        "tooltip": {"mode": "multi", "sort": "desc"},
-    },
-    "stat": {
-        "reduceOptions": _REDUCE,
-        "colorMode": "background",
-        "graphMode": "none",
-        "justifyMode": "auto",
-        "textMode": "auto",
-        "orientation": "auto",
-        "wideLayout": True,
-        "showPercentChange": False,
-        "percentChangeColorMode": "standard",
-    },
-}
+def _meaning(value: float, text: str, colour: str) -> Json:
+    return {"type": "value", "options": {f"{value:.0f}": {"text": text, "color": colour}}}
 
 
-def _target(query: Query, kind: str, index: int) -> Json:
+def _target(query: Query, look: Look, index: int) -> Json:
     return {
         "refId": chr(ord("A") + index),
         "datasource": DATASOURCE,
         "expr": query.expr,
         "legendFormat": query.legend,
         "editorMode": "code",
-        "range": kind != "stat",
-        "instant": kind == "stat",
+        **look.target,
     }
+
+
+def on_the_right(series: str) -> Json:
+    """The axis of the series whose names this regular expression fits."""
+    placed = [{"id": "custom.axisPlacement", "value": "right"}]
+    return {"matcher": {"id": "byRegexp", "options": series}, "properties": placed}
 
 
 def dashboard_link(uid: str) -> Json:

@@ -1,8 +1,9 @@
 """Does the reward rise because answers get better? What hacking looks like, side by side."""
 
 from services.monitoring.dashboards.dashboard import NAMESPACE, RUN, Dashboard
-from services.monitoring.dashboards.panels import Panel, Query, Row, Thresholds
+from services.monitoring.dashboards.panels import Panel, Query, Row, Thresholds, on_the_right
 from services.monitoring.dashboards.run import OF_RUN
+from services.monitoring.dashboards.scatter import Axis, scatter
 from services.monitoring.queries import NS, rate, share
 
 LEGEND = "{{run}} {{stage}}"
@@ -15,21 +16,26 @@ def figure(name: str, legend: str) -> Query:
 AGAINST_KL = Row(
     "Proxy reward against KL",
     (
-        Panel("Reward (left) and KL (right)", "Reward that stops rising while KL goes on is bought with distance from "
-              "the reference: stop, or raise the KL coefficient.", "score points",
+        scatter("Reward against KL", "A dot for each moment of a run. It climbs to the right while KL buys reward; "
+                "where it goes flat or bends down, answers only move away from the reference.",
+                Axis("Reward", "score points", f"rlhf_run_reward{{{OF_RUN}}}"),
+                Axis("KL to the reference", "nats per response", f"rlhf_run_kl_nats{{{OF_RUN}}}"), Thresholds(5, 8),
+                "rlhf-run"),
+        Panel("Reward (left) and KL (right)", "The same over time: reward that stops rising while KL goes on is bought "
+              "with distance from the reference: stop, or raise the KL coefficient.", "score points",
               (figure("reward", "reward"), figure("kl_nats", "KL")), Thresholds(5, 8), "rlhf-run", width=12, height=9,
-              right=".*KL$"),
+              overrides=(on_the_right(".*KL$"),)),
         Panel("Reward per nat of KL", "What a nat of distance buys; falling is the usual sign of over-optimisation.",
               "score points per nat",
               (Query(f"rlhf_run_reward{{{OF_RUN}}} / clamp_min(rlhf_run_kl_nats{{{OF_RUN}}}, 0.1)", LEGEND),),
-              Thresholds(0.2, 0.05, falling=True), "rlhf-run", width=12, height=9),
+              Thresholds(0.2, 0.05, falling=True), "rlhf-run"),
         Panel("Reward (left) and length (right)", "Rising together: longer answers may be all that was learnt.",
               "score points", (figure("reward", "reward"), figure("response_tokens", "length")), Thresholds(5, 8),
-              "rlhf-run", width=12, right=".*length$"),
+              "rlhf-run", overrides=(on_the_right(".*length$"),)),
         Panel("Spread of the reward", "90th less 10th percentile; near 0 all answers are alike.", "score points",
               (Query(f'rlhf_run_reward_quantile{{quantile="0.9", {OF_RUN}}} - ignoring(quantile) '
                      f'rlhf_run_reward_quantile{{quantile="0.1", {OF_RUN}}}', LEGEND),),
-              Thresholds(0.2, 0.05, falling=True), "rlhf-run", width=12),
+              Thresholds(0.2, 0.05, falling=True), "rlhf-run"),
     ),
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from services.monitoring.catalogue import ALL, metrics_in
 from services.monitoring.curves import CURVES
 from services.monitoring.dashboards import DASHBOARDS
 from services.monitoring.dashboards.dashboard import Dashboard
+from services.monitoring.dashboards.reward_health import REWARD_HEALTH
 from services.monitoring.dashboards.run import RUN_DASHBOARD
 from services.trainer.figures import FIGURES
 from tests.queries import dashboard_queries
@@ -108,6 +109,30 @@ def test_every_figure_has_a_curve_and_every_curve_a_panel() -> None:
     assert {key for curve in CURVES for key in curve.keys} == {figure.key for figure in FIGURES}
     titles = [panel["title"] for panel in panels(RUN_DASHBOARD)]
     assert [title for title in titles if title in {curve.title for curve in CURVES}] == [c.title for c in CURVES]
+
+
+@each_dashboard
+def test_its_variables_are_used_and_what_it_uses_is_a_variable(dashboard: Dashboard) -> None:
+    queries = [query.expr for row in dashboard.rows for panel in row.panels for query in panel.queries]
+    texts = [*queries, *(event.expr for event in dashboard.events)]
+    texts += [variable.values for variable in dashboard.variables if isinstance(variable.values, str)]
+    used = {name for text in texts for name in re.findall(r"\$\{?([a-z]+)", text)}
+    assert used == {variable.name for variable in dashboard.variables}
+    assert [query for query in queries if "$namespace" not in query] == []
+
+
+def test_a_scatter_joins_its_queries_by_what_both_have() -> None:
+    (panel,) = (panel for panel in panels(REWARD_HEALTH) if panel["type"] == "xychart")
+    _, parts = panel["transformations"]
+    assert parts["options"]["fields"] == ["run", "stage"]
+    for target in panel["targets"]:
+        assert target["format"] == "table"
+        assert target["expr"].startswith("max by (run, stage) (")
+    tables = {f"Value #{target['refId']}": target["expr"] for target in panel["targets"]}
+    (series,) = panel["options"]["series"]
+    assert "rlhf_run_kl_nats" in tables[series["x"]["matcher"]["options"]]
+    assert "rlhf_run_reward" in tables[series["y"]["matcher"]["options"]]
+    assert [override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]] == list(tables)
 
 
 def test_there_are_the_variables_that_people_choose_by() -> None:
