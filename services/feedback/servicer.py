@@ -24,13 +24,13 @@ from services.feedback.paging import page
 from services.feedback.raters import Raters
 from services.feedback.report_specs import decode_header, decode_plan, encode_dataset, encode_statistics
 from services.feedback.reports import Reports
-from services.feedback.requests import refuses_unknown_fields
 from services.feedback.specs import STATES, decode_item, decode_spec, encode_campaign, encode_progress
+from services.runtime.requests import guarded
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FeedbackService"]
 
 
-@refuses_unknown_fields(SERVICE)
+@guarded(SERVICE)
 class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
     def __init__(
         self,

@@ -14,10 +14,11 @@ from services.storage.models import KIND, TRAINING, ModelStore, Version
 from services.storage.names import check_name
 from services.storage.object_store import ObjectStore
 from services.storage.published import sha256_of
+from services.storage.receiving import FileHeader, Part, incoming, receive, unpacked
 from services.trainer.imports import Importer
 from services.trainer.inspection import inspect
 from services.trainer.references import architecture_of, read_config
-from services.trainer.uploads import FileHeader, Part, check_model_file, check_model_files, incoming, receive
+from services.trainer.uploads import check_model_file, check_model_files
 
 CHUNK_BYTES = 1 << 20
 
@@ -63,7 +64,8 @@ class Catalog:
         check_name("name", reading.name)
         with incoming(self._work_dir) as folder:
             paths = await receive(parts, folder, self._max_dataset_bytes)
-            return await asyncio.to_thread(self._store_dataset, reading, paths[0], folder)
+            path = await asyncio.to_thread(unpacked, paths[0], self._max_dataset_bytes)
+            return await asyncio.to_thread(self._store_dataset, reading, path, folder)
 
     async def import_dataset(self, reading: Reading, source: str) -> DatasetInfo:
         check_name("name", reading.name)

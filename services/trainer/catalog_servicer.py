@@ -1,32 +1,24 @@
 """CatalogService over gRPC: decode, call, encode."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import Server, ServicerContext
 from rlhf.v1 import catalog_pb2 as pb
 from rlhf.v1 import catalog_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
-from services.runtime.errors import InvalidInput, Problem, ServiceError
-from services.runtime.unknown_fields import unknown_fields
-from services.storage.datasets import DatasetInfo
+from services.runtime.errors import InvalidInput, Problem
+from services.runtime.requests import guarded
+from services.storage.dataset_specs import RECORD_TYPES, encode_dataset, encode_time
 from services.storage.models import Version
+from services.storage.receiving import FileHeader, Part, single_file
 from services.trainer.catalog import Catalog, Listed, Reading
-from services.trainer.uploads import FileHeader, Part
 
-RECORD_TYPES = {
-    "demonstration": pb.RECORD_TYPE_DEMONSTRATION,
-    "comparison": pb.RECORD_TYPE_COMPARISON,
-    "prompt": pb.RECORD_TYPE_PROMPT,
-    "unpaired_label": pb.RECORD_TYPE_UNPAIRED_LABEL,
-}
-UNREAD_SECONDS = 10.0  # for what a refused upload still sends
 RECORD_NAMES: dict[int, str | None] = {number: name for name, number in RECORD_TYPES.items()}
+SERVICE = pb.DESCRIPTOR.services_by_name["CatalogService"]
 
 
+@guarded(SERVICE)
 class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -34,19 +26,19 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def UploadDataset(
         self, requests: AsyncIterator[pb.UploadDatasetRequest], context: ServicerContext
     ) -> pb.UploadDatasetResponse:
-        async with _answered_at_the_end(requests):
-            header = (await _first(requests, "header")).header
-            dataset = await self._catalog.upload_dataset(_reading(header), _dataset_parts(header, requests))
-        return pb.UploadDatasetResponse(dataset=_dataset(dataset))
+        header = (await _first(requests, "header")).header
+        parts = single_file(FileHeader(header.filename, header.sha256), requests)
+        dataset = await self._catalog.upload_dataset(_reading(header), parts)
+        return pb.UploadDatasetResponse(dataset=encode_dataset(dataset))
 
     async def ImportDataset(
         self, request: pb.ImportDatasetRequest, context: ServicerContext
     ) -> pb.ImportDatasetResponse:
         dataset = await self._catalog.import_dataset(_reading(request.header), request.source)
-        return pb.ImportDatasetResponse(dataset=_dataset(dataset))
+        return pb.ImportDatasetResponse(dataset=encode_dataset(dataset))
 
     async def ListDatasets(self, request: pb.ListDatasetsRequest, context: ServicerContext) -> pb.ListDatasetsResponse:
-        return pb.ListDatasetsResponse(datasets=map(_dataset, await self._catalog.list_datasets(request.name)))
+        return pb.ListDatasetsResponse(datasets=map(encode_dataset, await self._catalog.list_datasets(request.name)))
 
     async def DownloadDataset(
         self, request: pb.DownloadDatasetRequest, context: ServicerContext
@@ -57,9 +49,8 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
     async def UploadModel(
         self, requests: AsyncIterator[pb.UploadModelRequest], context: ServicerContext
     ) -> pb.UploadModelResponse:
-        async with _answered_at_the_end(requests):
-            header = (await _first(requests, "header")).header
-            listed = await self._catalog.upload_model(header.name, _model_parts(requests))
+        header = (await _first(requests, "header")).header
+        listed = await self._catalog.upload_model(header.name, _model_parts(requests))
         return pb.UploadModelResponse(model=_model(listed))
 
     async def ImportModel(self, request: pb.ImportModelRequest, context: ServicerContext) -> pb.ImportModelResponse:
@@ -85,20 +76,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServiceServicer):
 def add_catalog(server: Server, catalog: Catalog) -> str:
     """Returns the service's full name."""
     catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(catalog), server)
-    return pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
-
-
-@asynccontextmanager
-async def _answered_at_the_end(requests: AsyncIterator) -> AsyncIterator[None]:
-    """A client that is still sending when the answer comes may see a broken stream instead of the reason."""
-    try:
-        yield
-    except ServiceError:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(UNREAD_SECONDS):
-                async for _ in requests:
-                    pass
-        raise
+    return SERVICE.full_name
 
 
 async def _first(requests: AsyncIterator, part: str):
@@ -107,16 +85,6 @@ async def _first(requests: AsyncIterator, part: str):
     if request is None or given != part:
         raise InvalidInput(Problem("part", f"{given} first", f"a {part} first"))
     return request
-
-
-async def _dataset_parts(
-    header: pb.DatasetHeader, requests: AsyncIterator[pb.UploadDatasetRequest]
-) -> AsyncIterator[Part]:
-    yield FileHeader(header.filename, header.sha256)
-    async for request in requests:
-        if request.WhichOneof("part") != "chunk":
-            raise InvalidInput(Problem("part", "another header", "chunks until the end"))
-        yield request.chunk
 
 
 async def _model_parts(requests: AsyncIterator[pb.UploadModelRequest]) -> AsyncIterator[Part]:
@@ -134,21 +102,7 @@ def _encoded(part: Part) -> dict:
 
 
 def _reading(header: pb.DatasetHeader) -> Reading:
-    if problems := list(unknown_fields("header", header)):
-        raise InvalidInput(*problems)
     return Reading(header.name, dict(header.field_map), RECORD_NAMES.get(header.record_type), header.max_bad)
-
-
-def _dataset(dataset: DatasetInfo) -> pb.Dataset:
-    return pb.Dataset(
-        name=dataset.name,
-        digest=dataset.digest,
-        record_type=RECORD_TYPES[dataset.record_type],
-        num_records=dataset.num_records,
-        num_bad=dataset.num_bad,
-        detected_format=dataset.detected_format,
-        created_at=_timestamp(dataset.created_at),
-    )
 
 
 def _model(listed: Listed) -> pb.Model:
@@ -158,7 +112,7 @@ def _model(listed: Listed) -> pb.Model:
         architecture=listed.architecture,
         size_bytes=version.size_bytes,
         aliases=listed.aliases,
-        created_at=_timestamp(version.created_at),
+        created_at=encode_time(version.created_at),
         tokenizer_digest=version.metadata.get("tokenizer_digest", ""),
         chat_template_digest=version.metadata.get("chat_template_digest", ""),
     )
@@ -166,9 +120,3 @@ def _model(listed: Listed) -> pb.Model:
 
 def _version(version: Version) -> ModelVersion:
     return ModelVersion(model=version.model, version=version.version, digest=version.digest)
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromNanoseconds(int(seconds * 1e9))
-    return timestamp

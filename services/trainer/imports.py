@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from services.runtime.errors import InvalidInput, Problem
 from services.storage.location import open_store
 from services.storage.object_store import ObjectStore
-from services.trainer.uploads import MODEL_FILES, check_file_name
+from services.storage.receiving import check_file_name
+from services.trainer.uploads import MODEL_FILES
 
 HUB_MODEL = re.compile(r"hf://(\w[\w.-]*/\w[\w.-]*)")
 HUB = "hf://"

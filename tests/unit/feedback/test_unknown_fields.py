@@ -7,8 +7,8 @@ import grpc
 import pytest
 from rlhf.v1 import feedback_pb2 as pb
 
-from services.feedback.requests import known
 from services.runtime.errors import InvalidInput
+from services.runtime.requests import known
 from tests.unit.feedback.desk import desk, pairs
 from tests.unit.serving.live import violations
 
