@@ -6,8 +6,9 @@ from pathlib import Path
 import rlhf
 from playwright.sync_api import Browser, Page, expect
 
-from tests.unit.gateway.browsing import visitor
+from tests.unit.gateway.browsing import SIZE, visitor
 
+TALL = 1050
 Ready = Callable[[Page], object]
 SCHEMES = ("light", "dark")
 ANSWERS = (
@@ -31,29 +32,30 @@ def take_all(browser: Browser, url: str, locked_url: str, run: str, pictures: Pa
     """`locked_url` is a gateway with tokens, which asks people to log in."""
     for scheme in SCHEMES:
         with visitor(browser, url, scheme) as person:
-            for name, path, ready, full in pages(run):
+            for name, path, ready, height in pages(run):
                 page = person.page(path)
+                page.set_viewport_size({**SIZE, "height": height})
                 ready(page)
-                page.screenshot(path=pictures / f"{name}-{scheme}.png", full_page=full)
+                page.screenshot(path=pictures / f"{name}-{scheme}.png")
                 page.close()
             take_error(person.context.new_page(), f"{url}/campaigns/nothing", pictures / f"error-{scheme}.png")
         with visitor(browser, locked_url, scheme) as person:
             person.page("/login").screenshot(path=pictures / f"login-{scheme}.png")
 
 
-def pages(run: str) -> tuple[tuple[str, str, Ready, bool], ...]:
-    """Name, path, when it is there, and whether all of it is wanted."""
+def pages(run: str) -> tuple[tuple[str, str, Ready, int], ...]:
+    """Name, path, when it is there, and how much of its height is wanted."""
     label = "/campaigns/answers/label?rater=ben"
     return (
-        ("campaigns", "/campaigns", shown("main"), False),
-        ("campaign", "/campaigns/answers", shown(".chart .main-svg"), True),
-        ("label", label, shown("#card"), False),
-        ("label-keys", label, keys_shown, False),
-        ("label-ranking", "/campaigns/order/label?rater=ben", shown("#card"), False),
-        ("label-demonstration", "/campaigns/ideal/label?rater=ben", shown("#card"), False),
-        ("runs", "/runs", shown("main"), False),
-        ("run", f"/runs/{run}", shown(".chart .main-svg"), True),
-        ("playground", "/playground", asked, False),
+        ("campaigns", "/campaigns", shown("main"), SIZE["height"]),
+        ("campaign", "/campaigns/answers", shown(".chart .main-svg"), TALL),
+        ("label", label, shown("#card"), SIZE["height"]),
+        ("label-keys", label, keys_shown, SIZE["height"]),
+        ("label-ranking", "/campaigns/order/label?rater=ben", shown("#card"), SIZE["height"]),
+        ("label-demonstration", "/campaigns/ideal/label?rater=ben", shown("#card"), SIZE["height"]),
+        ("runs", "/runs", shown("main"), SIZE["height"]),
+        ("run", f"/runs/{run}", shown(".chart .main-svg"), TALL),
+        ("playground", "/playground", asked, SIZE["height"]),
     )
 
 

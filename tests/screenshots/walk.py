@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 
 from services.simulator.annotators import Annotator, annotators
 from tests.screenshots.document import Shell, steps
-from tests.unit.gateway.browsing import Visitor
+from tests.unit.gateway.browsing import SIZE, Visitor
 
 DOZEN = 12
+READING = 1200  # milliseconds, so that the time which the page measures is none of a machine
 SECONDS = 1200.0
 
 
@@ -35,7 +36,9 @@ class Walk:
         self.shell.run(commands[5])
         page = self.see("/campaigns/answers")
         expect(page.locator(".chart .main-svg").first).to_be_visible()
-        self.take(page, "4-agreement", full=True)
+        page.set_viewport_size({**SIZE, "height": 1050})
+        self.take(page, "4-agreement")
+        page.locator("section", has=page.locator("#raters")).screenshot(path=self.pictures / "5-raters.png")
         self.shell.run(commands[6])
         self.watch_ppo(self.shell.start(commands[7]))
         self.shell.run(commands[8])
@@ -47,18 +50,19 @@ class Walk:
             self.take(page, name)
         return page
 
-    def take(self, page: Page, name: str, full: bool = False) -> None:
-        page.screenshot(path=self.pictures / f"{name}.png", full_page=full)
+    def take(self, page: Page, name: str) -> None:
+        page.screenshot(path=self.pictures / f"{name}.png")
 
     def label(self, person: Annotator) -> None:
         page = self.see("/campaigns/answers/label?rater=anna")
-        page.locator("#guidelines summary").click()
+        page.keyboard.press("g")
         for count in range(DOZEN):
             expect(page.locator("#counts")).to_contain_text(f"{count} judged")
             prompt = page.locator("#prompt").inner_text()
             order, strength = person.rank(prompt, page.locator("#panes .prose").all_inner_texts())
             if count == DOZEN - 1:
                 self.take(page, "2-label")
+            page.wait_for_timeout(READING)
             page.keyboard.press("12"[order[0]])
             expect(page.get_by_role("dialog")).to_be_visible()
             if count == DOZEN - 1:
@@ -75,7 +79,7 @@ class Walk:
         self.shell.finish(command)
         expect(page.locator("#state")).to_have_text("succeeded")
         page.wait_for_timeout(1000)  # the page draws what came last
-        self.take(page, "5-run")
+        self.take(page, "6-run")
 
     def compare(self) -> None:
         page = self.see("/playground")
@@ -87,7 +91,7 @@ class Walk:
             page.get_by_label("Your message").fill(question)
             page.get_by_role("button", name="Send").click()
             expect(page.locator(".reward")).to_have_count(shown + 2, timeout=60_000)
-        self.take(page, "6-playground")
+        self.take(page, "7-playground")
 
 
 def until(condition: Callable[[], bool]) -> None:
