@@ -17,11 +17,14 @@ ANSWERS = (
     "1. Boil fresh water.\n2. Pour it over one spoon of leaves per cup.\n3. Wait three to five minutes.",
 )
 PROMPT = "How do I make tea?"
+GUIDELINES = "Prefer what somebody who has **never** made tea could follow. Longer is not better."
 
 
 def open_campaigns(client: rlhf.Client) -> None:
-    """The kinds of which the walk has none."""
-    alone = {"gold_share": 0.0, "repeat_share": 0.0}
+    """One of each kind with something left to judge; the walk's has been judged."""
+    alone = {"gold_share": 0.0, "repeat_share": 0.0, "guidelines": GUIDELINES}
+    client.feedback.create("pairs", title="Which answer is clearer?", **alone)
+    client.feedback.add_items("pairs", [rlhf.Item(PROMPT, ANSWERS[::2], domain="cooking")] * 3)
     client.feedback.create("order", kind="ranking", title="Sort three answers", responses_per_item=3, **alone)
     client.feedback.add_items("order", [rlhf.Item(PROMPT, ANSWERS, domain="cooking")] * 2)
     client.feedback.create("ideal", kind="demonstration", title="Write the ideal answer", **alone)
@@ -45,7 +48,7 @@ def take_all(browser: Browser, url: str, locked_url: str, run: str, pictures: Pa
 
 def pages(run: str) -> tuple[tuple[str, str, Ready, int], ...]:
     """Name, path, when it is there, and how much of its height is wanted."""
-    label = "/campaigns/answers/label?rater=ben"
+    label = "/campaigns/pairs/label?rater=ben"
     return (
         ("campaigns", "/campaigns", shown("main"), SIZE["height"]),
         ("campaign", "/campaigns/answers", shown(".chart .main-svg"), TALL),
