@@ -36,7 +36,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_causal(folder: Path, dtype: torch.dtype = torch.float32, dropout: float | None = None) -> PreTrainedModel:
+def load_causal(
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    dropout: float | None = None,
+    device: torch.device | str = "cpu",
+) -> PreTrainedModel:
     """A language model in eval mode. Dropout is 0 unless given: RL compares log-probs of the same weights.
 
     Raises InvalidInput for a folder without safetensors, or whose architecture is no causal language model.
@@ -44,10 +49,12 @@ def load_causal(folder: Path, dtype: torch.dtype = torch.float32, dropout: float
     config = _load_config(folder, dropout)
     model, missing = _load(AutoModelForCausalLM, folder, config, dtype)
     _refuse_missing(folder, missing, "all weights of a language model")
-    return model
+    return model.to(device)  # type: ignore[arg-type]
 
 
-def load_reward(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
+def load_reward(
+    folder: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> PreTrainedModel:
     """A trained reward model: one label, decoder or encoder; its offset is `model.config.reward_offset`.
 
     Raises InvalidInput when the folder has no trained head or several labels, rather than score at random.
@@ -57,7 +64,7 @@ def load_reward(folder: Path, dtype: torch.dtype = torch.float32) -> PreTrainedM
         raise InvalidInput(Problem("model", f"{config.num_labels} labels in {folder.name}", "a reward model: 1 label"))
     model, missing = _load(AutoModelForSequenceClassification, folder, config, dtype)
     _refuse_missing(folder, missing, "all weights of a trained reward model")
-    return model
+    return model.to(device)  # type: ignore[arg-type]
 
 
 def new_reward(folder: Path, seed: int, dtype: torch.dtype = torch.float32) -> PreTrainedModel:

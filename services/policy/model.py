@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from transformers import AutoConfig
 
 from services.language_model.engine import Engine
@@ -46,6 +47,7 @@ class PolicyModel(Loaded):
 class PolicyLoader:
     max_slots: int
     max_cache_bytes: int  # of one engine
+    device: torch.device
     start_loop: Callable[[Engine], EngineLoop]
 
     def needed_bytes(self, folder: Path) -> int:
@@ -53,7 +55,7 @@ class PolicyLoader:
         return weight_bytes(folder) + ENGINES * self._cache_bytes(folder)
 
     def load(self, folder: Path) -> PolicyModel:
-        model, tokenizer = load_causal(folder).requires_grad_(False), load_tokenizer(folder)
+        model, tokenizer = load_causal(folder, device=self.device).requires_grad_(False), load_tokenizer(folder)
         cache_bytes = self._cache_bytes(folder)
         engine = Engine(model, tokenizer, self.max_slots, max_cache_bytes=cache_bytes)
         loop, files = self.start_loop(engine), tokenizer_files(folder)

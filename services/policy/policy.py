@@ -14,6 +14,7 @@ from services.policy.model import PolicyLoader
 from services.policy.requests import GenerateCall, engine_requests
 from services.policy.settings import PolicySettings
 from services.runtime.logs import note
+from services.serving.devices import device_of
 from services.serving.models import model_thread, open_pool
 from services.serving.token_admission import TokenAdmission
 from services.storage.models import Version
@@ -32,7 +33,7 @@ class Policy:
         self._metrics = metrics
         self._admission = TokenAdmission(settings.queue_tokens)
         start_loop = partial(EngineLoop, executor=model_thread(settings), admission=self._admission)
-        loader = PolicyLoader(settings.max_slots, settings.kv_cache_mib << 20, start_loop)
+        loader = PolicyLoader(settings.max_slots, settings.kv_cache_mib << 20, device_of(settings.device), start_loop)
         self.pool = open_pool(settings, metrics, loader.load, loader.swap, loader.needed_bytes)
 
     async def generate(self, call: GenerateCall) -> list[Rollout]:

@@ -68,8 +68,8 @@ class Reference:
         return version, results
 
 
-def load_frozen(folder: Path) -> Loaded:
-    return Loaded(load_causal(folder).requires_grad_(False), load_tokenizer(folder))
+def load_frozen(folder: Path, device: torch.device) -> Loaded:
+    return Loaded(load_causal(folder, device=device).requires_grad_(False), load_tokenizer(folder))
 
 
 @torch.inference_mode()

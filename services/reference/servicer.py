@@ -1,5 +1,7 @@
 """ReferenceService over gRPC: decode, call, encode."""
 
+from functools import partial
+
 import grpc
 from grpc.aio import ServicerContext
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -10,6 +12,7 @@ from rlhf.v1.types_pb2 import ModelVersion
 from services.reference.metrics import reference_metrics
 from services.reference.reference import Reference, TokenSequence, load_frozen
 from services.reference.settings import ReferenceSettings
+from services.serving.devices import device_of
 from services.serving.lifecycle_servicer import add_lifecycle
 from services.serving.models import model_thread, open_pool
 
@@ -35,7 +38,7 @@ class ReferenceServicer(reference_pb2_grpc.ReferenceServiceServicer):
 def register(settings: ReferenceSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
     """The full names of what the server answers from now on."""
     metrics = reference_metrics(registry)
-    pool = open_pool(settings, metrics, load_frozen)
+    pool = open_pool(settings, metrics, partial(load_frozen, device=device_of(settings.device)))
     servicer = ReferenceServicer(Reference(pool, model_thread(settings), settings, metrics))
     reference_pb2_grpc.add_ReferenceServiceServicer_to_server(servicer, server)
     return [pb.DESCRIPTOR.services_by_name["ReferenceService"].full_name, add_lifecycle(server, pool)]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
+
 from services.language_model.loading import load_reward, load_tokenizer
 from services.language_model.scoring import encode_for_reward, encode_sequence, is_encoder, response_part
 from services.runtime.errors import InvalidInput, Problem
@@ -37,8 +39,8 @@ class Encoded:
 
 class RewardModel(Loaded):
     @classmethod
-    def load(cls, folder: Path) -> "RewardModel":
-        return cls(load_reward(folder), load_tokenizer(folder))
+    def load(cls, folder: Path, device: torch.device) -> "RewardModel":
+        return cls(load_reward(folder, device=device), load_tokenizer(folder))
 
     @cached_property
     def encoder(self) -> bool:

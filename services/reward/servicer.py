@@ -1,5 +1,6 @@
 """RewardService over gRPC: decode, call, encode."""
 
+from functools import partial
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from services.reward.model import Response, RewardModel, ScoreItem
 from services.reward.reward import Reward
 from services.reward.scores import Reason, Score
 from services.reward.settings import RewardSettings
+from services.serving.devices import device_of
 from services.serving.lifecycle_servicer import add_lifecycle
 from services.serving.models import model_thread, open_pool
 from services.serving.prompts import read_prompt
@@ -61,7 +63,7 @@ class RewardServicer(reward_pb2_grpc.RewardServiceServicer):
 def register(settings: RewardSettings, server: grpc.aio.Server, registry: CollectorRegistry = REGISTRY) -> list[str]:
     """The full names of what the server answers from now on."""
     metrics = reward_metrics(registry)
-    pool = open_pool(settings, metrics, RewardModel.load)
+    pool = open_pool(settings, metrics, partial(RewardModel.load, device=device_of(settings.device)))
     servicer = RewardServicer(Reward(pool, model_thread(settings), settings, metrics))
     reward_pb2_grpc.add_RewardServiceServicer_to_server(servicer, server)
     return [pb.DESCRIPTOR.services_by_name["RewardService"].full_name, add_lifecycle(server, pool)]

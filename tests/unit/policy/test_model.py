@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from prometheus_client import CollectorRegistry
 from transformers import PreTrainedModel
 
@@ -27,6 +28,7 @@ def loader(executor: ThreadPoolExecutor | None = None, max_slots: int = 4, cache
     return PolicyLoader(
         max_slots,
         cache_bytes,
+        torch.device("cpu"),
         partial(EngineLoop, executor=executor, admission=TokenAdmission(10**6)),  # type: ignore
     )
 
