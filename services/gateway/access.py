@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from services.gateway.errors import Refused
-from services.gateway.limits import RateLimit
+from services.gateway.limits import PLACE, RateLimit
 from services.gateway.sessions import HEADER, Sessions
 from services.runtime.errors import Unauthenticated
 from services.runtime.identity import Gate, Identity, Role
@@ -25,11 +26,17 @@ class Caller:
 
 
 class Access:
-    """`open_to_all`: no tokens are configured, and this machine alone can connect."""
+    """`open_to_all`: no tokens are configured, and this machine alone can connect.
 
-    def __init__(self, gate: Gate, open_to_all: bool, sessions: Sessions, rate: RateLimit) -> None:
+    `rate` is of those who are known, `strangers` of addresses: nobody who makes up addresses can make the gateway
+    forget a known client.
+    """
+
+    def __init__(
+        self, gate: Gate, open_to_all: bool, sessions: Sessions, rate: RateLimit, strangers: RateLimit
+    ) -> None:
         self.open_to_all = open_to_all
-        self._gate, self._sessions, self._rate = gate, sessions, rate
+        self._gate, self._sessions, self._rate, self._strangers = gate, sessions, rate, strangers
 
     def admit(self, request: Request, roles: Collection[Role]) -> Caller:
         """Raises Unauthenticated, PermissionDenied, Overloaded, or Refused for what another site's page may send."""
@@ -40,12 +47,20 @@ class Access:
             what = f"{request.method} {request.url.path}"
             identity = self._gate.admit(f"Bearer {token}" if token else None, roles, what)
         except Unauthenticated:
-            self._rate.take(f"address {address(request)}")
+            self.take_stranger(request)
             raise
-        self._rate.take(f"address {address(request)}" if self.open_to_all else f"name {identity.name}")
+        if self.open_to_all:
+            self.take_stranger(request)
+        else:
+            self._rate.take(identity.name)
+            request.scope[PLACE].belongs_to(identity.name)
         if not (sent or self.open_to_all or request.method in READING):
             self._sessions.check_form(request, request.headers.get(HEADER, ""))
         return Caller(identity, token)
+
+    def take_stranger(self, request: Request) -> None:
+        """Raises Overloaded where too many requests come from that address."""
+        self._strangers.take(address(request))
 
     def known(self, token: str) -> bool:
         try:
@@ -64,7 +79,18 @@ class Access:
 
 
 def address(request: Request) -> str:
-    return request.client.host if request.client else "nowhere"
+    return network(request.client.host) if request.client else "nowhere"
+
+
+def network(host: str) -> str:
+    """Who has one address of IPv6 has 2 ** 64 of them."""
+    try:
+        given = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if given.version == 4 or given.ipv4_mapped:
+        return str(given)
+    return str(ipaddress.ip_network((int(given) >> 64 << 64, 64)))
 
 
 def sent_token(request: Request) -> str:

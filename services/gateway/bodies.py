@@ -1,15 +1,29 @@
 """Bodies of requests: bounded, JSON, and with no field that nobody would read."""
 
 import asyncio
+import re
+import zlib
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
 from services.gateway.errors import Refused, invalid_input
+from services.runtime.errors import InvalidInput, Problem
 
 MAX_MODEL_CHARS = 300
-ModelName = Annotated[str, Field(min_length=1, max_length=MAX_MODEL_CHARS)]
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+MODEL = re.compile(f"{NAME}(/{NAME})?(@{NAME})?")
+GZIP = 31  # how zlib calls it
+
+
+def as_model(given: Any) -> Any:
+    if isinstance(given, str) and not MODEL.fullmatch(given):
+        raise ValueError("a name, name@version, or an alias such as policy/default")
+    return given
+
+
+ModelName = Annotated[str, Field(max_length=MAX_MODEL_CHARS), BeforeValidator(as_model)]
 
 
 class Body(BaseModel):
@@ -29,6 +43,10 @@ class Body(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             raise invalid_input(error, list(cls.model_fields)) from None
+
+
+class Named(Body):
+    model: ModelName
 
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -53,20 +71,44 @@ Content = Annotated[str, BeforeValidator(as_text)]
 
 
 async def read_bytes(request: Request, limit: int, seconds: float) -> bytes:
-    """Raises Refused for one that is too large or too slow."""
+    """Unpacked where it came as gzip. Raises Refused for one that is too large or too slow."""
+    unpacker = gzip_unpacker(request)
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > limit:
         raise _too_large(limit)
-    chunks, size = [], 0
+    chunks, size, arrived = [], 0, 0
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
-                chunks.append(chunk)
-                if (size := size + len(chunk)) > limit:
+                plain = unpack(unpacker, chunk, limit + 1 - size) if unpacker else chunk
+                size, arrived = size + len(plain), arrived + len(chunk)
+                if max(size, arrived) > limit:
                     raise _too_large(limit)
+                chunks.append(plain)
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {seconds:g} s") from None
+    if unpacker and (not unpacker.eof or unpacker.unused_data):
+        raise _not_gzip()
     return b"".join(chunks)
+
+
+def gzip_unpacker(request: Request) -> "zlib._Decompress | None":
+    given = request.headers.get("content-encoding", "identity").strip().lower()
+    if given not in ("identity", "gzip"):
+        raise Refused(415, f"content-encoding: got {given[:100]}, expected gzip or none")
+    return zlib.decompressobj(GZIP) if given == "gzip" else None
+
+
+def unpack(unpacker: "zlib._Decompress", chunk: bytes, most: int) -> bytes:
+    """As much of it as is asked for: a little gzip can unpack to very much."""
+    try:
+        return unpacker.decompress(chunk, most)
+    except zlib.error:
+        raise _not_gzip() from None
+
+
+def _not_gzip() -> InvalidInput:
+    return InvalidInput(Problem("body", "something else", "gzip, as content-encoding says"))
 
 
 def check_json(request: Request) -> None:

@@ -10,9 +10,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import metrics
-from services.gateway.access import Access
+from services.gateway.access import Access, address
 from services.gateway.errors import response_to
-from services.gateway.limits import Concurrency
+from services.gateway.limits import PLACE, Concurrency
 
 # Where a request keeps which route it took, as a template: what stands in paths is nobody's label.
 ROUTE = "rlhf.route"
@@ -64,7 +64,8 @@ class Door:
         answer = Answer(scope, send, self._headers)
         try:
             self._access.check_host(Request(scope))
-            with self._concurrency.one(), metrics.in_progress.track_inprogress():
+            with self._concurrency.one(address(Request(scope))) as place, metrics.in_progress.track_inprogress():
+                scope[PLACE] = place
                 await self._app(scope, receive, answer.send)
         except Exception as error:
             if answer.status:

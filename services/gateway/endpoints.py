@@ -1,5 +1,6 @@
 """The endpoints for programs: a row for each, from which routes and the OpenAPI document are made."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.gateway.best_of_n import BestOfN, best_of_n
-from services.gateway.bodies import Body, check_json
+from services.gateway.bodies import Body, Named, check_json
 from services.gateway.chat import ChatCompletion, chat
 from services.gateway.classify import Classify, classify
 from services.gateway.door import Handler
 from services.gateway.errors import response_to
 from services.gateway.gateway import Gateway
 from services.gateway.get_reward import GetReward, get_reward
+from services.gateway.hanging_up import unless_hung_up
 from services.gateway.models import list_models, one_model
 from services.gateway.rerank import Rerank, rerank
 from services.runtime.permissions import roles_for
@@ -65,13 +67,16 @@ async def _answer(endpoint: Endpoint, gateway: Gateway, request: Request) -> dic
     caller = gateway.access.admit(request, roles_for(f"/rlhf.v1.{endpoint.rpc}"))
     client: rlhf.AsyncClient = await gateway.clients.of(caller.token)
     if endpoint.body is None:
-        return await endpoint.answer(*request.path_params.values(), client=client)
+        return await unless_hung_up(request, endpoint.answer(*request.path_params.values(), client=client))
     check_json(request)
     body = endpoint.body.parse(await gateway.body(request))
-    return await endpoint.answer(with_model(body, request), client)
+    return await unless_hung_up(request, endpoint.answer(with_model(body, request), client))
 
 
 def with_model(body: Body, request: Request) -> Body:
     """`?model=` in the address is for clients that can name no model, as OpenRLHF's cannot."""
     model = request.query_params.get("model")
-    return body.model_copy(update={"model": model}) if model else body
+    if not model:
+        return body
+    named = Named.parse(json.dumps({"model": model}).encode())
+    return body.model_copy(update={"model": named.model})

@@ -19,9 +19,11 @@ class Gateway:
         self.sessions = Sessions(settings)
         self.rate = RateLimit(settings.requests_per_second, settings.request_burst)
         self.logins = RateLimit(settings.logins_per_minute / 60, settings.logins_per_minute)
-        self.access = Access(open_gate(settings), not settings.wants_tokens, self.sessions, self.rate)
+        strangers = RateLimit(settings.requests_per_second, settings.request_burst)
+        self.access = Access(open_gate(settings), not settings.wants_tokens, self.sessions, self.rate, strangers)
         self.clients = Clients(settings, environ, self.access.known)
-        self.concurrency = Concurrency(settings.max_requests)
+        self.concurrency = Concurrency(settings.max_requests, settings.requests_of_one)
 
-    async def body(self, request: Request) -> bytes:
-        return await read_bytes(request, round(self.settings.max_body_mib * 2**20), self.settings.body_seconds)
+    async def body(self, request: Request, limit: int | None = None) -> bytes:
+        limit = limit or round(self.settings.max_body_mib * 2**20)
+        return await read_bytes(request, limit, self.settings.body_seconds)

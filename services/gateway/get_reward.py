@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import rlhf
 from pydantic import ConfigDict, Field
 
-from services.gateway.bodies import Body, Texts
+from services.gateway.bodies import Body, ModelName, Texts
 from services.gateway.scores import MAX_TEXTS, numbers, sigmoid
 
 Queries = Annotated[Texts, Field(max_length=MAX_TEXTS)]
@@ -17,7 +17,7 @@ class GetReward(Body):
     model_config = ConfigDict(extra="ignore")
 
     query: Queries
-    model: str = "reward/default"
+    model: ModelName = "reward/default"
 
 
 async def get_reward(body: GetReward, client: rlhf.AsyncClient) -> dict[str, Any]:

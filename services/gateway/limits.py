@@ -1,7 +1,7 @@
 """How much one client may ask for, and all of them at once."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from services.gateway.errors import Refused
 from services.runtime.errors import Overloaded
 
 MAX_CLIENTS = 10_000  # remembered; whoever was quiet longest is forgotten first, with a full bucket
+PLACE = "rlhf.place"  # where a request keeps its Place
 
 
 @dataclass
@@ -41,24 +42,51 @@ class RateLimit:
 
 
 class Concurrency:
-    """Requests in progress."""
+    """Requests in progress: `most` in all, and `of_one` for each client."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self.now = most, 0
+    def __init__(self, most: int, of_one: int) -> None:
+        self._most, self._of_one, self._taken = most, of_one, Counter[str]()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        if self.now >= self._most:
+    def one(self, client: str) -> Iterator["Place"]:
+        """Raises Busy where there is no room."""
+        if self._taken.total() >= self._most:
             raise Busy()
-        self.now += 1
+        place = Place(self._taken, self._of_one, client)
         try:
-            yield
+            yield place
         finally:
-            self.now -= 1
+            place.leave()
+
+
+class Place:
+    """A request among those in progress. It counts as its address's, and as a person's once it is known whose it is."""
+
+    def __init__(self, taken: Counter[str], most: int, client: str) -> None:
+        self._taken, self._most = taken, most
+        self._client = self._take(client)
+
+    def belongs_to(self, client: str) -> None:
+        """Raises Busy where that client has its share already."""
+        if client != self._client:
+            taken = self._take(client)
+            self.leave()
+            self._client = taken
+
+    def leave(self) -> None:
+        self._taken[self._client] -= 1
+        if not self._taken[self._client]:
+            del self._taken[self._client]
+
+    def _take(self, client: str) -> str:
+        if self._taken[client] >= self._most:
+            raise Busy(f"{client} has {self._most} requests in progress")
+        self._taken[client] += 1
+        return client
 
 
 class Busy(Refused):
     retry_after = 1.0
 
-    def __init__(self) -> None:
-        super().__init__(503, "too many requests are in progress; try again in a moment")
+    def __init__(self, why: str = "too many requests are in progress") -> None:
+        super().__init__(503, f"{why}; try again in a moment")

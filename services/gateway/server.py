@@ -7,13 +7,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 import uvicorn
 from rlhf.watched import Watched
 
 from services.gateway.app import open_gateway
+from services.gateway.connections import Connections, Protocol, allow_files, listen
 from services.gateway.settings import GatewaySettings
-from services.runtime.errors import Conflict, InvalidInput, Problem
+from services.runtime.errors import InvalidInput, Problem
 from services.runtime.metrics import show_build
 from services.runtime.server import Address, announce, serve_metrics, warn_of_plaintext
 from services.runtime.stopping import stop_request
@@ -27,6 +29,7 @@ async def serve(settings: GatewaySettings) -> None:
     """Until SIGTERM or SIGINT. Prints `listening on HOST:PORT metrics HOST:PORT` once requests are accepted."""
     stopping = stop_request(settings.stop_with_parent)
     show_build("gateway")
+    allow_files(settings.max_connections)
     async with running(settings) as address:
         announce(address)
         await stopping.wait()
@@ -38,7 +41,8 @@ async def running(settings: GatewaySettings, environ: Mapping[str, str] = os.env
     """The server, for as long as the block runs. Raises Conflict where a port is taken."""
     app, gateway = open_gateway(settings, environ)
     server = Server(configure(app, settings))
-    with listen(settings.host, settings.port) as listener:
+    connections = Connections(settings.max_connections, settings.connections_of_one)
+    with listen(settings.host, settings.port, connections) as listener:
         metrics = serve_metrics(settings)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -70,28 +74,20 @@ def configure(app, settings: GatewaySettings) -> uvicorn.Config:
     warn_of_plaintext(settings, secured or settings.https)
     return uvicorn.Config(
         app,
-        http="h11",
+        http=partial(Protocol, head_seconds=settings.head_seconds),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
+        timeout_keep_alive=settings.idle_seconds,  # type: ignore[arg-type]  # seconds of asyncio's clock
         timeout_graceful_shutdown=round(settings.drain_seconds),
         h11_max_incomplete_event_size=HEADER_BYTES,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         ssl_context_factory=(lambda config, default: renewed(settings)) if secured else None,
     )
-
-
-def listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
-    except OSError as error:
-        raise Conflict(f"cannot listen on {host}:{port}: {error}") from error
 
 
 def renewed(settings: GatewaySettings) -> ssl.SSLContext:

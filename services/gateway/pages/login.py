@@ -27,6 +27,7 @@ def login_page(gateway: Gateway) -> Handler:
 def logout(gateway: Gateway) -> Handler:
     async def handle(request: Request) -> Response:
         try:
+            gateway.access.take_stranger(request)
             await _checked_form(gateway, request)
         except Exception as error:
             return _form(gateway, request, "/", readable(error))
@@ -54,9 +55,7 @@ async def _log_in(gateway: Gateway, request: Request) -> Response:
 
 async def _checked_form(gateway: Gateway, request: Request) -> dict[str, str]:
     check_origin(request)
-    body = await gateway.body(request)
-    if len(body) > FORM_BYTES:
-        raise Refused(413, "the form is too large")
+    body = await gateway.body(request, FORM_BYTES)
     fields = {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
     gateway.sessions.check_form(request, fields.get(FIELD, ""))
     return fields

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,10 @@ KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FILES = {path.name: path for path in (*FOLDER.iterdir(), PLOTLY) if path.suffix in KINDS}
 
 
+# Plotly's maps bring styles, and add them to a page unless it has an element of this id.
+MAP_STYLES = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+
+
 @dataclass(frozen=True)
 class File:
     packed: bytes
@@ -28,6 +33,12 @@ class File:
 def read(name: str) -> File:
     plain = FILES[name].read_bytes()
     return File(gzip.compress(plain, 6), plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
+
+
+@cache
+def plotly_map_styles() -> str:
+    found = MAP_STYLES.search(PLOTLY.read_text())
+    return found[1] if found else "plotly"
 
 
 async def static_file(request: Request) -> Response:

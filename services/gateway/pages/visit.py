@@ -17,6 +17,7 @@ from services.gateway.door import Handler
 from services.gateway.errors import message_of, readable, response_to, status_of
 from services.gateway.gateway import Gateway
 from services.gateway.pages.markdown import to_html
+from services.gateway.pages.static_files import plotly_map_styles
 from services.gateway.sessions import HEADER
 from services.runtime.identity import Role
 from services.runtime.permissions import roles_for
@@ -29,6 +30,7 @@ TEMPLATES = jinja2.Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.filters["markdown"] = to_html
+TEMPLATES.globals["plotly_map_styles"] = plotly_map_styles
 LIST_CAMPAIGNS, STATISTICS = "/rlhf.v1.FeedbackService/ListCampaigns", "/rlhf.v1.FeedbackService/GetStatistics"
 LIST_RUNS, CHAT = "/rlhf.v1.TrainerService/ListRuns", "/rlhf.v1.PolicyService/GenerateStream"
 SECTIONS = (
@@ -61,7 +63,12 @@ class Visit:
 
 def render(gateway: Gateway, request: Request, template: str, status: int = 200, **values: Any) -> Response:
     nonce = gateway.sessions.nonce(request)
-    given = {"sections": [], "person": "", "here": request.url.path, "form_token": gateway.sessions.form_token(nonce)}
+    given = {
+        "sections": [],
+        "person": "",
+        "here": request.url.path,
+        "form_token": gateway.sessions.form_token(request, nonce),
+    }
     response = HTMLResponse(TEMPLATES.get_template(template).render(given | values), status)
     gateway.sessions.keep_nonce(response, nonce)
     return response

@@ -7,19 +7,13 @@ from typing import Any
 import pytest
 import rlhf
 from prometheus_client import REGISTRY
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 
-from services.gateway.access import Access
-from services.gateway.door import Door, route
+from services.gateway.app import open_gateway
 from services.gateway.errors import Refused, response_to
 from services.gateway.events import EventStream
-from services.gateway.limits import Busy, Concurrency, RateLimit
-from services.gateway.sessions import Sessions
+from services.gateway.limits import Busy
 from services.gateway.settings import GatewaySettings
 from services.runtime.errors import InvalidInput, NotFound, Overloaded, PermissionDenied, Problem, Unauthenticated
-from services.runtime.identity import open_gate
 
 
 def value(name: str, **labels: str) -> float:
@@ -62,24 +56,17 @@ def test_what_it_refuses_itself_is_counted_by_reason_and_nothing_else(error: Exc
 @pytest.mark.parametrize(
     ("method", "path", "labels"),
     [
-        ("GET", "/runs/run-1", {"method": "GET", "route": "/runs/{run}", "status": "200"}),
+        ("GET", "/static/site.css", {"method": "GET", "route": "/static/{name}", "status": "200"}),
         ("GET", "/etc/passwd", {"method": "GET", "route": "other", "status": "404"}),
         ("BREW", "/etc/passwd", {"method": "other", "route": "other", "status": "404"}),
     ],
 )
 def test_what_clients_make_up_is_nobodys_label(method: str, path: str, labels: dict[str, str]) -> None:
-    async def show(request: Request) -> Response:
-        return Response()
-
-    async def ask() -> None:
-        scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", b"localhost")]}
-        await door(scope, no_body, nowhere)
-
-    settings = GatewaySettings()
-    access = Access(open_gate(settings), True, Sessions(settings), RateLimit(1, 1))
-    door = Door(Starlette(routes=[route("/runs/{run}", show)]), access, Concurrency(1), https=False)
+    headers = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    door, _ = open_gateway(GatewaySettings(), {})
     before = value("rlhf_gateway_requests_total", **labels)
-    asyncio.run(ask())
+    asyncio.run(door(scope | {"client": ("127.0.0.1", 1)}, no_body, nowhere))  # type: ignore[arg-type]
     assert value("rlhf_gateway_requests_total", **labels) == before + 1
 
 

@@ -32,6 +32,7 @@ def test_a_cookie_is_out_of_reach_and_says_nothing(town: Town) -> None:
     assert TOKEN["anna"] not in cookie
     with town.gateway(https=True) as url:
         _, answer = log_in(url, "anna")
+        assert "__Host-rlhf_form=" in answer.headers["Set-Cookie"]
         assert "Secure" in answer.headers["Set-Cookie"]
 
 
@@ -50,6 +51,18 @@ def test_a_form_from_elsewhere_does_nothing(town: Town) -> None:
     model = {"model": "base", "messages": [{"role": "user", "content": "tea"}]}
     session, _ = log_in(town.url, "shop")
     assert session.post(f"{town.url}/v1/chat/completions", json=model, timeout=20).status_code == 403
+
+
+def test_a_page_of_one_person_sends_nothing_in_the_name_of_another(town: Town) -> None:
+    """Not even in one browser: who logs in has new pages."""
+    session, _ = log_in(town.url, "anna")
+    headers = {"X-CSRF-Token": form_token(session.get(f"{town.url}/campaigns", timeout=20).text)}
+    given = {"csrf_token": headers["X-CSRF-Token"], "token": TOKEN["ben"], "next": "/campaigns"}
+    assert session.post(f"{town.url}/login", data=given, timeout=20, allow_redirects=False).status_code == 303
+    send = f"{town.url}/campaigns/nowhere/next"
+    assert session.post(send, json={}, headers=headers, timeout=20).status_code == 403
+    headers = {"X-CSRF-Token": form_token(session.get(f"{town.url}/campaigns", timeout=20).text)}
+    assert session.post(send, json={}, headers=headers, timeout=20).status_code == 404
 
 
 def test_a_session_ends_with_its_time_its_token_or_its_key(town: Town) -> None:

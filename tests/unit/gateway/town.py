@@ -25,7 +25,7 @@ from services.reward.servicer import register as register_reward
 from services.reward.settings import RewardSettings
 from services.runtime.server import Address, running
 from services.simulator.base_model import WEIGHTS
-from services.trainer.launchers.launcher import Launcher
+from services.trainer.launchers.launcher import Assignment, Launch, Launcher
 from services.trainer.launching import launcher
 from services.trainer.service import Trainer
 from services.trainer.settings import TrainerSettings
@@ -118,9 +118,24 @@ async def _services(town: Town) -> AsyncIterator[None]:
 
 
 def with_token_for_workers(settings: TrainerSettings, address: Address) -> Launcher:
+    """Workers find their token in the environment, which stays clean for whatever else runs in this process."""
+    with token_in_environment():
+        found = launcher(settings, address)
+    prepare = found.prepare
+
+    def prepare_with_token(assignment: Assignment) -> Launch:
+        with token_in_environment():
+            return prepare(assignment)
+
+    found.prepare = prepare_with_token  # type: ignore[method-assign]
+    return found
+
+
+@contextmanager
+def token_in_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RLHF_TOKEN", TOKEN["tess"])
-        return launcher(settings, address)
+        yield
 
 
 def stock(town: Town) -> None:

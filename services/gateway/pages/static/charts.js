@@ -41,15 +41,17 @@ function intervals({ rows, span, mark }) {
     marker: { size: 11, color: colour("accent") },
     text: rows.map((row) => `${row.value.toFixed(2)} [${row.low.toFixed(2)}, ${row.high.toFixed(2)}], n = ${row.count}`),
     hovertemplate: "%{y}: %{text}<extra></extra>",
+    cliponaxis: false,
   };
   const line = { color: colour("warn"), width: 1.5, dash: "dot" };
   const shapes = mark === null ? [] : [{ type: "line", x0: mark, x1: mark, yref: "paper", y0: 0, y1: 1, line }];
-  return [[dots], { shapes, xaxis: { range: span }, yaxis: { autorange: "reversed", type: "category" } }];
+  const range = [Math.min(span[0], ...rows.map((row) => row.low)), Math.max(span[1], ...rows.map((row) => row.high))];
+  return [[dots], { shapes, xaxis: { range }, yaxis: { autorange: "reversed", type: "category" } }];
 }
 
 function days({ days, counts }) {
   const bars = { type: "bar", x: days, y: counts, marker: { color: colour("accent") } };
-  return [[bars], { bargap: 0.4, xaxis: { type: "category" }, yaxis: { rangemode: "tozero" } }];
+  return [[bars], { bargap: 1 - Math.min(0.6, days.length / 8), xaxis: { type: "category" }, yaxis: { rangemode: "tozero" } }];
 }
 
 const KINDS = { intervals, days };

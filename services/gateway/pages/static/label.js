@@ -138,7 +138,7 @@ function answer(given) {
   exchange("judge", {
     assignment: card.id,
     guidelines_version: card.guidelines_version,
-    seconds: Math.round(seconds * 10) / 10,
+    seconds: Math.round(seconds * 1000) / 1000,
     request,
     note,
     ...given,

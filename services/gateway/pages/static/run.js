@@ -48,6 +48,7 @@ function accept(event) {
   element("bar").value = event.step;
   for (const [metric, value] of Object.entries(event.metrics)) {
     const found = curve(stage(event.stage), metric);
+    while (found.steps.at(-1) >= event.step) [found.steps, found.values].forEach((each) => each.pop()); // another attempt
     found.steps.push(event.step);
     found.values.push(value);
     found.changed = true;
@@ -63,7 +64,9 @@ function redraw(all = false) {
       found.changed = false;
       const line = { color: colour("accent"), width: 2 };
       const mode = found.steps.length > 1 ? "lines" : "markers";
-      const trace = { type: "scatter", mode, x: found.steps, y: found.values, line, marker: { color: line.color } };
+      // New arrays each time: Plotly passes over those that it has seen, whatever they hold by now.
+      const data = { x: [...found.steps], y: [...found.values] };
+      const trace = { type: "scatter", mode, ...data, line, marker: { color: line.color } };
       draw(found.chart, [trace], { xaxis: { title: { text: "step" }, rangemode: "tozero" } });
     }
 }
