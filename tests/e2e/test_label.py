@@ -46,9 +46,9 @@ def test_the_quickstart_goes_on_with_what_a_person_said(tmp_path: Path, browser:
         said = answers_of_a_person(Person(address))
         printed = read_until(process, "Reward model")
         assert f"{len(said)} preferences among them" in printed
-        read_until(process, "done in")
+        read_until(process, "  reward ")  # a step of it
         running = programs(process)
-        assert {*SERVICES, "services.gateway"} <= running.keys()
+        assert {*SERVICES, "services.gateway", "services.trainer.worker"} <= running.keys()
         process.send_signal(signal.SIGINT)
         assert process.wait(120) > 0
         check_gone(running, seconds=0.5)
