@@ -8,7 +8,8 @@ from services.data.formats.conversation import as_answer, as_prompt, as_text
 from services.data.formats.format import BadValue
 from services.data.formats.label_studio import sides
 from services.feedback.answers import Answer, Choice, Preference, Skip
-from services.feedback.items import PAIR, Item
+from services.feedback.items import MAX_LABEL, PAIR, Item
+from services.feedback.judgements import MAX_MILLISECONDS, MAX_NOTE, MAX_REASON
 
 Row = Mapping[str, Any]
 IMPORTED = "imported"  # the rater of judgements that name none
@@ -36,47 +37,40 @@ class RowFormat:
 
 
 def plain(row: Row) -> ImportedRow:
-    """As DownloadExport writes judgements: prompt, responses, and where there is one a rater with a choice."""
-    responses = _texts("responses", row.get("responses"))
+    """As DownloadExport writes judgements: prompt, responses, and where there is one a rater with a choice or skip."""
     item = Item(
         as_prompt("prompt", row.get("prompt")),
-        responses,
+        _texts("responses", row.get("responses")),
         sources=_texts("sources", row.get("sources") or []),
-        domain=as_text("domain", row.get("domain") or ""),
-        gold=row.get("gold"),
-        propensity=float(row.get("propensity") or 1.0),
+        domain=_text("domain", row.get("domain")),
+        gold=_gold(row.get("gold")),
+        propensity=_propensity(row.get("propensity")),
     )
-    if not row.get("choice") or row.get("undone") or row.get("repeat"):
+    answer = None if row.get("undone") or row.get("repeat") else _answer(row, item)
+    if answer is None:
         return ImportedRow(item)
-    if row["choice"] not in list(Choice) or len(responses) != PAIR:
-        raise BadValue("choice", row["choice"], f"one of {', '.join(Choice)}, of two responses")
-    choice = Choice(row["choice"])
-    if choice.position is not None and list(row.get("order") or (0, 1)) == [1, 0]:
-        choice = {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}[choice]
-    answer = Preference(choice, _strength("strength", row.get("strength") or 0))
-    said = Said(
-        str(row.get("rater") or IMPORTED), answer, str(row.get("note") or ""), int(row.get("milliseconds") or 0)
-    )
-    return ImportedRow(item, [said])
+    rater = row.get("rater") or IMPORTED
+    milliseconds = _number("milliseconds", row.get("milliseconds"), MAX_MILLISECONDS)
+    note = _text("note", row.get("note"), MAX_NOTE)
+    return ImportedRow(item, [Said(str(rater), answer, note, int(milliseconds))])
 
 
 def helpsteer3(row: Row) -> ImportedRow:
     """Every rater where the row has them, else the overall preference; -3 to -1 is response 1."""
     responses = tuple(as_answer(name, row.get(name)) for name in ("response1", "response2"))
-    item = Item(as_prompt("context", row.get("context")), responses, domain=str(row.get("domain") or ""))
-    scores = [(f"{IMPORTED}-{n}", one.get("score")) for n, one in enumerate(row.get("individual_preference") or [], 1)]
+    item = Item(as_prompt("context", row.get("context")), responses, domain=_text("domain", row.get("domain")))
+    raters = _objects("individual_preference", row.get("individual_preference"))
+    scores = [(f"{IMPORTED}-{n}", one.get("score")) for n, one in enumerate(raters, 1)]
     overall = [(IMPORTED, row.get("overall_preference"))]
     return ImportedRow(item, [Said(rater, _scored(score)) for rater, score in scores or overall if score is not None])
 
 
 def label_studio(row: Row) -> ImportedRow:
     """The pairwise result of each annotation; a cancelled one is a skip, one without a result a tie."""
-    data, annotations = row["data"], row.get("annotations") or []
-    if not isinstance(data, Mapping) or not isinstance(annotations, list):
-        raise BadValue("annotations", annotations, "a Label Studio task with data and a list of annotations")
-    results = [
-        (one, next((r for r in one.get("result") or [] if r.get("type") == "pairwise"), None)) for one in annotations
-    ]
+    data, annotations = row["data"], _objects("annotations", row.get("annotations"))
+    if not isinstance(data, Mapping):
+        raise BadValue("data", data, "a Label Studio task: an object with data and a list of annotations")
+    results = [(one, _pairwise(one)) for one in annotations]
     names = next((str(result.get("to_name")) for _, result in results if result), None)
     named = names or ",".join(name for name in data if name.startswith(("answer", "response")))
     prompt = next(
@@ -93,17 +87,41 @@ FORMATS = (
 )
 
 
+def _answer(row: Row, item: Item) -> Answer | None:
+    """None where the row has none, or one that is not about a pair: a ranking, a demonstration, an undoing."""
+    if row.get("skip_reason"):
+        return Skip(_text("skip_reason", row["skip_reason"], MAX_REASON))
+    if not row.get("choice"):
+        return None
+    if row["choice"] not in list(Choice) or len(item.responses) != PAIR:
+        raise BadValue("choice", row["choice"], f"one of {', '.join(Choice)}, of two responses")
+    choice, order = Choice(row["choice"]), row.get("order") or [0, 1]
+    if order not in ([0, 1], [1, 0]):
+        raise BadValue("order", order, "[0, 1] or [1, 0], the response that stood first and the other")
+    if order == [1, 0]:
+        choice = {Choice.FIRST: Choice.SECOND, Choice.SECOND: Choice.FIRST}.get(choice, choice)
+    return Preference(choice, _strength("strength", row.get("strength") or 0))
+
+
+def _pairwise(annotation: Row) -> Row | None:
+    results = _objects("annotations.result", annotation.get("result"))
+    return next((result for result in results if result.get("type") == "pairwise"), None)
+
+
 def _annotated(annotation: Row, result: Row | None) -> Said:
     by = annotation.get("completed_by")
-    name = (by.get("email") or by.get("id")) if isinstance(by, Mapping) else by
-    milliseconds = int(1000 * float(annotation.get("lead_time") or 0))
+    name = str((by.get("email") or by.get("id") if isinstance(by, Mapping) else by) or IMPORTED)
+    seconds = _number("annotations.lead_time", annotation.get("lead_time"), float("inf"))
+    milliseconds = int(min(1000 * seconds, MAX_MILLISECONDS))  # who left the page open is not refused for it
     if annotation.get("was_cancelled"):
-        return Said(str(name or IMPORTED), Skip("cancelled in Label Studio"), milliseconds=milliseconds)
-    selected = ((result or {}).get("value") or {}).get("selected")
-    choices = {"left": Choice.FIRST, "right": Choice.SECOND, None: Choice.TIE}
-    if selected not in choices:
+        return Said(name, Skip("cancelled in Label Studio"), milliseconds=milliseconds)
+    value = (result or {}).get("value") or {}
+    selected = value.get("selected") if isinstance(value, Mapping) else value
+    choices = {"left": Choice.FIRST, "right": Choice.SECOND}
+    if result and not (isinstance(selected, str) and selected in choices):
         raise BadValue("annotations.result.value.selected", selected, "left or right")
-    return Said(str(name or IMPORTED), Preference(choices[selected]), milliseconds=milliseconds)
+    choice = choices[str(selected)] if result else Choice.TIE
+    return Said(name, Preference(choice), milliseconds=milliseconds)
 
 
 def _scored(score: Any) -> Preference:
@@ -113,10 +131,47 @@ def _scored(score: Any) -> Preference:
     return Preference(choice, round(abs(score)))
 
 
+def _text(field: str, value: Any, most: int = MAX_LABEL) -> str:
+    text = as_text(field, value or "")
+    if len(text) > most:
+        raise BadValue(field, text, f"at most {most} characters")
+    return text
+
+
 def _texts(field: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise BadValue(field, values, "a list of texts")
     return tuple(as_text(f"{field}[{place}]", value) for place, value in enumerate(values))
+
+
+def _objects(field: str, values: Any) -> list[Row]:
+    if values is None:
+        return []
+    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
+        raise BadValue(field, values, "a list of objects")
+    return values
+
+
+def _number(field: str, value: Any, most: float) -> float:
+    """0 where there is none."""
+    if value is None:
+        return 0.0
+    if type(value) not in (int, float) or not 0 <= value <= most:
+        raise BadValue(field, value, f"a number from 0 to {most:g}")
+    return value
+
+
+def _gold(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or value not in (0, 1)):
+        raise BadValue("gold", value, "0 or 1, the response that is known to be better")
+    return value
+
+
+def _propensity(value: Any) -> float:
+    propensity = _number("propensity", value, 1.0)
+    if value is not None and not propensity:
+        raise BadValue("propensity", value, "a probability above 0")
+    return propensity or 1.0
 
 
 def _strength(field: str, value: Any) -> int:

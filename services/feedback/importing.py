@@ -2,61 +2,45 @@
 
 import asyncio
 import dataclasses
-import hashlib
 import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-from services.data import Comparison, Demonstration, Record, read
-from services.data.files import ENDINGS, read_rows
-from services.data.formats.format import BadValue
-from services.data.reading import BadRow, problems
+from services.data.files import ENDINGS
 from services.feedback.answers import Choice, Preference
 from services.feedback.archive import Batch
+from services.feedback.assignment import MAX_RATERS
 from services.feedback.campaign import Campaign
-from services.feedback.import_rows import FORMATS, IMPORTED, ImportedRow, Row, RowFormat, Said
+from services.feedback.import_files import Header, ImportKind, file_rows
+from services.feedback.import_rows import ImportedRow, Said
 from services.feedback.items import Item
 from services.feedback.judgements import FIRST_TIME, Judgement, judgement_id
-from services.feedback.raters import check_rater
 from services.feedback.recipe import CampaignKind
 from services.runtime.errors import InvalidInput, Problem
+from services.storage.receiving import DIGEST, FileHeader, incoming, receive, single_file, unpacked
 
 ENDING = re.compile(rf".*?((?:{'|'.join(map(re.escape, ENDINGS))})(?:\.gz)?)", re.DOTALL)
-DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class ImportKind(StrEnum):
-    ITEMS = "items"
-    GOLD = "gold"
-    JUDGEMENTS = "judgements"
 
 
 @dataclass(frozen=True)
-class Header:
-    kind: ImportKind
-    filename: str
-    sha256: str
-    field_map: Mapping[str, str] = field(default_factory=dict)
-    max_bad: int = 0
+class Found:
+    """What a file holds; `judgements` name their items by place."""
+
+    items: list[Item]
+    judgements: list[Judgement]
+    bad: int
+    detected_format: str
 
 
 @dataclass(frozen=True)
 class Outcome:
     items: int
     judgements: int
-    bad: int
-    detected_format: str
-
-
-@dataclass(frozen=True)
-class FileRows:
-    rows: list[ImportedRow]
     bad: int
     detected_format: str
 
@@ -68,36 +52,27 @@ class Importer:
         self._work_dir, self._max_bytes = work_dir, max_bytes
         self._busy = asyncio.Lock()
 
-    async def take(self, campaign: Campaign, header: Header, chunks: AsyncIterator[bytes]) -> Outcome:
-        """Idempotent: the same file for the same purpose brings nothing new."""
+    async def take(self, campaign: Campaign, header: Header, requests: AsyncIterator[Any]) -> Outcome:
+        """Idempotent: the same file for the same purpose brings nothing new. `requests` are those after the header."""
         ending = _checked(campaign, header)
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix="import-", dir=self._work_dir) as folder:
-            path = Path(folder) / f"file{ending}"
-            await self._receive(path, header, chunks)
+        with incoming(self._work_dir) as folder:
+            parts = single_file(FileHeader(f"file{ending}", header.sha256), requests)
+            paths = await receive(parts, folder, self._max_bytes)
             request = f"import:{header.kind}:{header.sha256}"
             async with self._busy, campaign.changing:
                 if campaign.added(request):
                     return Outcome(0, 0, 0, "imported before")
                 campaign.require_open()
-                found = await asyncio.to_thread(_rows, path, header, campaign.spec.kind)
-                items, said = merged(found.rows, header.kind, random.Random(f"sides-{header.sha256}"))
-                judgements = _judgements(items, said, request) if header.kind is ImportKind.JUDGEMENTS else []
-                batch: Batch = await campaign.add(request, items, judgements)
+                found = await asyncio.to_thread(self._read, paths[0], header, campaign.spec.kind, request)
+                _require_places(campaign, found.judgements)
+                batch: Batch = await campaign.add(request, found.items, found.judgements)
         return Outcome(len(batch.items), len(batch.judgements), found.bad, found.detected_format)
 
-    async def _receive(self, path: Path, header: Header, chunks: AsyncIterator[bytes]) -> None:
-        digest, size = hashlib.sha256(), 0
-        with path.open("xb") as file:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > self._max_bytes:
-                    expected = f"at most {self._max_bytes >> 20} MiB"
-                    raise InvalidInput(Problem("file", f"{size} bytes or more", expected))
-                digest.update(chunk)
-                file.write(chunk)
-        if digest.hexdigest() != header.sha256:
-            raise InvalidInput(Problem("sha256", digest.hexdigest(), f"{header.sha256} of the header"))
+    def _read(self, path: Path, header: Header, kind: CampaignKind, request: str) -> Found:
+        found = file_rows(unpacked(path, self._max_bytes), header, kind, self._max_bytes)
+        items, said = merged(found.rows, header.kind, random.Random(f"sides-{header.sha256}"))
+        judgements = _judgements(items, said, request) if header.kind is ImportKind.JUDGEMENTS else []
+        return Found(items, judgements, found.bad, found.detected_format)
 
 
 def merged(
@@ -139,53 +114,10 @@ def _checked(campaign: Campaign, header: Header) -> str:
     return ending[1]
 
 
-def _rows(path: Path, header: Header, kind: CampaignKind) -> FileRows:
-    rows = list(read_rows(path))
-    first = next((row.values for row in rows if isinstance(row.values, dict)), {})
-    chosen = next((f for f in FORMATS if all(header.field_map.get(c, c) in first for c in f.columns)), None)
-    if chosen is None:
-        return _records(path, header, kind)
-    found, bad = [], []
-    for row in rows:
-        try:
-            if isinstance(row.values, BadValue):
-                raise row.values
-            found.append(_parsed(chosen, row.values, header.field_map))
-        except BadValue as error:
-            bad.append(BadRow(f"{header.filename[-60:]}:{row.line}", error.field, error.got, error.expected))
-    if len(bad) > header.max_bad:
-        given = f"{len(bad)} bad of {len(rows)} rows"
-        raise InvalidInput(Problem("max_bad", given, f"at most {header.max_bad}"), *problems(bad))
-    return FileRows(found, len(bad), chosen.name)
-
-
-def _parsed(chosen: RowFormat, values: Row, field_map: Mapping[str, str]) -> ImportedRow:
-    row = chosen.parse({**values, **{name: values.get(column) for name, column in field_map.items()}})
-    for one in row.said:
-        try:
-            check_rater("rater", one.rater)
-        except InvalidInput as error:
-            raise BadValue("rater", one.rater, error.problems[0].expected) from None
-    return row
-
-
-def _records(path: Path, header: Header, kind: CampaignKind) -> FileRows:
-    """Every other format that datasets come in."""
-    wanted = "comparison" if kind is CampaignKind.COMPARISON else None
-    result = read(path, header.field_map, wanted, header.max_bad)
-    raters = Counter[tuple]()
-    return FileRows([_row(record, raters) for record in result.records], len(result.bad), result.detected_format)
-
-
-def _row(record: Record, raters: Counter[tuple]) -> ImportedRow:
-    """Nobody says who chose: a pair that stands there several times was judged by as many."""
-    if isinstance(record, Comparison):
-        item = Item(record.prompt, (record.chosen, record.rejected))
-        key = (record.prompt, *sorted(item.responses))
-        raters[key] += 1
-        return ImportedRow(item, [Said(f"{IMPORTED}-{raters[key]}", Preference(Choice.FIRST))])
-    draft = (record.response,) if isinstance(record, Demonstration) else ()
-    return ImportedRow(Item(record.prompt, draft))
+def _require_places(campaign: Campaign, judgements: Sequence[Judgement]) -> None:
+    raters = campaign.tally.raters.keys() | {judgement.rater for judgement in judgements}
+    if len(raters) > MAX_RATERS:
+        raise InvalidInput(Problem("rater", f"{len(raters)} raters in all", f"at most {MAX_RATERS} in a campaign"))
 
 
 def _reordered(item: Item, order: Sequence[int]) -> Item:

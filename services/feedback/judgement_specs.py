@@ -9,8 +9,9 @@ from services.feedback.assignment import Assignment
 from services.feedback.campaign import Campaign
 from services.feedback.judgements import REPEAT, Judgement
 from services.feedback.labelling import NothingLeft, Submission
-from services.feedback.specs import KINDS, encode_prompt, known, timestamp
+from services.feedback.specs import KINDS, encode_prompt, known
 from services.runtime.errors import InvalidInput, Problem
+from services.storage.dataset_specs import encode_time
 
 CHOICES = {
     Choice.FIRST: pb.CHOICE_FIRST,
@@ -84,7 +85,7 @@ def encode_judgement(campaign: Campaign, judgement: Judgement, hidden: bool) -> 
         note=judgement.note,
         milliseconds=judgement.milliseconds,
         guidelines_version=judgement.guidelines_version,
-        at=timestamp(judgement.at),
+        at=encode_time(judgement.at),
         gold=shown and tally.items[judgement.item].gold is not None,
         repeat=shown and judgement.occasion == REPEAT,
         undone=judgement.id in tally.undone,

@@ -7,6 +7,8 @@ from typing import Any
 
 from services.feedback.answers import Answer, answer_from_json, answer_to_json
 
+MAX_NOTE, MAX_REASON = 4_000, 500  # characters
+MAX_MILLISECONDS = 24 * 3600 * 1000
 FIRST_TIME, REPEAT = 0, 1  # occasions on which a rater sees an item
 
 

@@ -9,14 +9,13 @@ from services.feedback import metrics
 from services.feedback.answers import Answer, Demonstration, Preference, Ranking, Skip, Undo
 from services.feedback.assignment import Assignment
 from services.feedback.campaign import Campaign, CampaignState
-from services.feedback.judgements import Judgement, digest_of, judgement_id
+from services.feedback.judgements import MAX_MILLISECONDS, MAX_NOTE, MAX_REASON, Judgement, digest_of, judgement_id
 from services.feedback.raters import Raters
 from services.feedback.recipe import CampaignKind
 from services.runtime.errors import AlreadyExists, Conflict, InvalidInput, Overloaded, Problem
 
-MAX_NOTE, MAX_REASON, MAX_DEMONSTRATION = 4_000, 500, 65_536  # characters
+MAX_DEMONSTRATION = 65_536  # characters
 MAX_REQUEST_ID = 200
-MAX_MILLISECONDS = 24 * 3600 * 1000
 MAX_STRENGTH = 3
 MAX_TIMES_CHANGED = 10  # judgements of a rater per item of the campaign, undone ones and the undoing counted
 
@@ -79,6 +78,8 @@ class Labelling:
         """The judgement taken back. `expected` is its id, or empty for whichever is the latest."""
         if problem := _request_problem(request_id):
             raise InvalidInput(problem)
+        if rater not in campaign.tally.raters:
+            raise Conflict(f"nothing is left to undo for {rater} in campaign {campaign.name}")
         async with campaign.rater_locks[rater]:
             digest = digest_of("undo", rater, request_id, expected)
             if known := _known(campaign, rater, request_id, digest):

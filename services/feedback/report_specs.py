@@ -1,20 +1,17 @@
 """Statistics, imports and exports between the contract and the plain values used here."""
 
-from google.protobuf.timestamp_pb2 import Timestamp
-from rlhf.v1 import catalog_pb2
 from rlhf.v1 import feedback_pb2 as pb
 
 from services.feedback.agreement import Agreement
 from services.feedback.comparisons import Aggregation
 from services.feedback.exporting import ExportKind, FileFormat, Plan
 from services.feedback.formats import PreferenceFormat
-from services.feedback.importing import Header, ImportKind
+from services.feedback.import_files import Header, ImportKind
 from services.feedback.intervals import Estimate
 from services.feedback.recipe import CampaignKind
 from services.feedback.specs import known
 from services.feedback.statistics import RaterStatistics, SourceStatistics, Statistics
 from services.runtime.errors import InvalidInput, Problem
-from services.storage.datasets import DatasetInfo
 
 # Zero, which is what nobody chose, means the first.
 IMPORT_KINDS = {0: ImportKind.ITEMS, 1: ImportKind.ITEMS, 2: ImportKind.GOLD, 3: ImportKind.JUDGEMENTS}
@@ -28,10 +25,6 @@ PREFERENCE_FORMATS = {
     4: PreferenceFormat.LABEL_STUDIO,
 }
 FILE_FORMATS = {0: FileFormat.JSONL, 1: FileFormat.JSONL, 2: FileFormat.PARQUET}
-RECORD_TYPES = {
-    "demonstration": catalog_pb2.RECORD_TYPE_DEMONSTRATION,
-    "comparison": catalog_pb2.RECORD_TYPE_COMPARISON,
-}
 
 
 def decode_header(request: pb.ImportFileRequest) -> Header:
@@ -62,19 +55,6 @@ def decode_plan(
     if plan.kind is wrong:
         raise InvalidInput(Problem("kind", str(plan.kind), f"what a {campaign} campaign collects, or judgements"))
     return plan
-
-
-def encode_dataset(info: DatasetInfo) -> catalog_pb2.Dataset:
-    created_at = Timestamp()
-    created_at.FromNanoseconds(int(info.created_at * 1e9))
-    return catalog_pb2.Dataset(
-        name=info.name,
-        digest=info.digest,
-        record_type=RECORD_TYPES[info.record_type],
-        num_records=info.num_records,
-        detected_format=info.detected_format,
-        created_at=created_at,
-    )
 
 
 def encode_statistics(found: Statistics, progress: pb.CampaignProgress) -> pb.GetStatisticsResponse:

@@ -22,10 +22,11 @@ from services.feedback.judgement_specs import (
 from services.feedback.labelling import Labelling, NothingLeft
 from services.feedback.paging import page
 from services.feedback.raters import Raters
-from services.feedback.report_specs import decode_header, decode_plan, encode_dataset, encode_statistics
+from services.feedback.report_specs import decode_header, decode_plan, encode_statistics
 from services.feedback.reports import Reports
 from services.feedback.specs import STATES, decode_item, decode_spec, encode_campaign, encode_progress
 from services.runtime.requests import guarded
+from services.storage.dataset_specs import encode_dataset
 
 SERVICE = pb.DESCRIPTOR.services_by_name["FeedbackService"]
 
@@ -81,7 +82,7 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
         first = await anext(requests, pb.ImportFileRequest())
         header = decode_header(first)
         campaign = self._campaigns.get(first.header.campaign)
-        outcome = await self._importer.take(campaign, header, (request.chunk async for request in requests))
+        outcome = await self._importer.take(campaign, header, requests)
         return pb.ImportFileResponse(
             items=outcome.items,
             judgements=outcome.judgements,
@@ -150,7 +151,7 @@ class FeedbackServicer(feedback_pb2_grpc.FeedbackServiceServicer):
 
     async def GetProgress(self, request: pb.GetProgressRequest, context: ServicerContext) -> pb.GetProgressResponse:
         campaign = self._campaigns.get(request.campaign)
-        rater = request.rater if sees_everything() else the_rater(request.rater)
+        rater = the_rater(request.rater) if request.rater or not sees_everything() else ""
         return pb.GetProgressResponse(
             campaign_progress=encode_progress(campaign.tally),
             progress=encode_rater_progress(campaign, rater) if rater else None,

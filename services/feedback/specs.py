@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from rlhf.v1 import feedback_pb2 as pb
 from rlhf.v1 import types_pb2 as types
 
@@ -19,6 +18,7 @@ from services.feedback.recipe import (
 )
 from services.feedback.tally import Tally
 from services.runtime.errors import InvalidInput, Problem
+from services.storage.dataset_specs import encode_time
 
 KINDS = {
     CampaignKind.COMPARISON: pb.CAMPAIGN_KIND_COMPARISON,
@@ -109,8 +109,8 @@ def encode_campaign(campaign: Campaign, with_models: bool) -> pb.Campaign:
         spec=_encode_spec(campaign.spec, with_models),
         state=STATES[campaign.state],
         reason=campaign.reason if with_models else "",
-        created_at=timestamp(campaign.record.created_at),
-        closed_at=timestamp(campaign.end.at) if campaign.end else None,
+        created_at=encode_time(campaign.record.created_at),
+        closed_at=encode_time(campaign.end.at) if campaign.end else None,
         guidelines=campaign.guidelines[-1],
         guidelines_version=len(campaign.guidelines),
         progress=encode_progress(campaign.tally),
@@ -162,12 +162,6 @@ def encode_progress(tally: Tally) -> pb.CampaignProgress:
         judgements=tally.num_votes,
         raters=len(tally.raters),
     )
-
-
-def timestamp(seconds: float) -> Timestamp:
-    moment = Timestamp()
-    moment.FromNanoseconds(int(seconds * 1e9))
-    return moment
 
 
 def known(names: dict[int, Any], number: int, field: str) -> Any:

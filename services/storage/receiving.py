@@ -137,3 +137,13 @@ def unpacked(path: Path, max_bytes: int) -> Path:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidInput(Problem(path.name, str(error)[:200], "a whole gzip file")) from error
     return target
+
+
+@contextmanager
+def told_as(place: str, name: str) -> Iterator[None]:
+    """People know their file by its own name, not by the place where it lay for a moment."""
+    try:
+        yield
+    except InvalidInput as error:
+        texts = [(p.field, p.given, p.expected) for p in error.problems]
+        raise InvalidInput(*(Problem(*(text.replace(place, name) for text in t)) for t in texts)) from error

@@ -2,19 +2,17 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.data import read, write_canonical
-from services.runtime.errors import InvalidInput, Problem
 from services.storage.datasets import DatasetInfo, DatasetStore
 from services.storage.models import KIND, TRAINING, ModelStore, Version
 from services.storage.names import check_name
 from services.storage.object_store import ObjectStore
 from services.storage.published import sha256_of
-from services.storage.receiving import FileHeader, Part, incoming, receive, unpacked
+from services.storage.receiving import FileHeader, Part, incoming, receive, told_as, unpacked
 from services.trainer.imports import Importer
 from services.trainer.inspection import inspect
 from services.trainer.references import architecture_of, read_config
@@ -117,7 +115,7 @@ class Catalog:
         return await asyncio.to_thread(self._models.rollback, alias)
 
     def _store_dataset(self, reading: Reading, source: str | Path, folder: Path) -> DatasetInfo:
-        with _told_without(folder):
+        with told_as(f"{folder}/", ""):
             result = read(source, reading.field_map, reading.record_type, reading.max_bad)
         records = folder / ".canonical.jsonl"  # no upload has a name like it
         write_canonical(records, result.records)
@@ -162,14 +160,3 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield chunk
-
-
-@contextmanager
-def _told_without(folder: Path) -> Iterator[None]:
-    """People know their file by its own name, not by the folder it lay in for a moment."""
-    try:
-        yield
-    except InvalidInput as error:
-        place = f"{folder}/"
-        texts = [(p.field, p.given, p.expected) for p in error.problems]
-        raise InvalidInput(*(Problem(*(text.replace(place, "") for text in t)) for t in texts)) from error

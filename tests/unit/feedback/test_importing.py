@@ -1,11 +1,15 @@
 """Pairs, gold pairs and judgements come in as files, in the formats that people have."""
 
+import gzip
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from rlhf.v1 import feedback_pb2 as pb
 
@@ -155,7 +159,7 @@ async def test_raw_judgements_are_imported_with_raters_notes_and_all(tmp_path: P
 @pytest.mark.parametrize(
     ("data", "header", "field"),
     [
-        (lines(PAIRS), {"sha256": "0" * 64}, "sha256"),
+        (lines(PAIRS), {"sha256": "0" * 64}, "file.jsonl.sha256"),
         (lines(PAIRS), {"sha256": "../x"}, "sha256"),
         (lines(PAIRS), {"filename": "../../etc/passwd"}, "filename"),
         (lines(PAIRS), {"filename": "x" * 300 + ".exe"}, "filename"),
@@ -191,7 +195,53 @@ async def test_a_file_is_bounded(tmp_path: Path) -> None:
         await service.create()
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await send(service, b"x" * (1 << 20) + b"y")
-    assert list(violations(raised.value)) == ["file"]
+    assert list(violations(raised.value)) == ["file.jsonl"]
+
+
+def parquet(rows: list[dict]) -> bytes:
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), sink, compression="zstd")
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("filename", "data"),
+    [
+        ("bomb.jsonl.gz", gzip.compress(lines(PAIRS) + b" " * (2 << 20))),
+        ("bomb.json.gz", gzip.compress(b"[" + b" " * (2 << 20) + b"]")),
+        ("bomb.parquet", parquet([{"prompt": "q", "chosen": "x" * 5000, "rejected": "y"}] * 500)),
+    ],
+)
+async def test_a_small_file_cannot_hide_a_large_one(tmp_path: Path, filename: str, data: bytes) -> None:
+    assert len(data) < 20_000
+    async with desk(tmp_path, max_import_mib=1) as service:
+        await service.create()
+        with pytest.raises(grpc.aio.AioRpcError, match="expected at most 1 MiB") as raised:
+            await send(service, data, filename=filename)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert list((tmp_path / "work").glob("*")) == []
+
+
+async def test_a_gzip_file_is_read_and_errors_tell_the_files_own_name(tmp_path: Path) -> None:
+    async with desk(tmp_path) as service:
+        await service.create()
+        answer = await send(service, gzip.compress(lines(HELPSTEER3)), filename="my pairs.jsonl.gz")
+        bad = gzip.compress(lines([{**PAIRS[0], "chosen": 7}]))
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await send(service, bad, filename="my pairs.jsonl.gz")
+    assert answer.items == 4
+    assert "my pairs.jsonl.gz:1" in str(list(violations(raised.value)))
+    assert str(tmp_path) not in str(raised.value.details())
+
+
+async def test_no_more_raters_come_by_import_than_a_campaign_has(tmp_path: Path) -> None:
+    row = {"prompt": "q", "responses": ["a", "b"], "choice": "first"}
+    data = lines([{**row, "rater": f"r{number}"} for number in range(2001)])
+    async with desk(tmp_path) as service:
+        await service.create()
+        with pytest.raises(grpc.aio.AioRpcError, match="2001 raters in all, expected at most 2000"):
+            await send(service, data, kind=pb.IMPORT_KIND_JUDGEMENTS)
+        assert await service.judgements() == []
 
 
 async def test_chunks_without_a_header_are_refused(tmp_path: Path) -> None:
