@@ -1,8 +1,12 @@
 """As the `openai` package sends it, and reads it."""
 
+import http.client
+import json
+
 import openai
 import pytest
 
+from tests.conftest import wait_until
 from tests.unit.gateway.town import TOKEN, Town
 
 MESSAGES = [{"role": "user", "content": "How do I make tea?"}]
@@ -95,6 +99,22 @@ def test_who_may_not_is_told_so(town: Town) -> None:
         ask(openai.OpenAI(base_url=f"{town.url}/v1", api_key="wrong", max_retries=0))
     with pytest.raises(openai.PermissionDeniedError, match="anna is annotator"):
         ask(openai.OpenAI(base_url=f"{town.url}/v1", api_key=TOKEN["anna"], max_retries=0))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_more_is_written_for_a_client_that_hung_up(town: Town, stream: bool) -> None:
+    def policy(metric: str) -> float:
+        return town.policy_registry.get_sample_value(f"rlhf_policy_{metric}", {"model_name": "base"}) or 0.0
+
+    written = policy("generation_tokens_total")
+    body = {"model": "base", "messages": MESSAGES, "n": 1 if stream else 16, "temperature": 2, "stream": stream}
+    line = http.client.HTTPConnection(town.url.removeprefix("http://"))
+    headers = {"Authorization": f"Bearer {TOKEN['shop']}", "Content-Type": "application/json"}
+    line.request("POST", "/v1/chat/completions", json.dumps(body | {"max_tokens": 400}), headers)
+    wait_until(lambda: policy("num_requests_running") > 0, seconds=60)
+    line.close()
+    wait_until(lambda: policy("num_requests_running") == 0, seconds=60)
+    assert policy("generation_tokens_total") == written, "tokens are counted with an answer that is whole"
 
 
 def test_what_fails_behind_the_gateway_says_nothing_of_what_is_there(town: Town) -> None:

@@ -42,6 +42,7 @@ class Town:
     folder: Path
     loop: asyncio.AbstractEventLoop
     addresses: dict[str, str] = field(default_factory=dict)
+    policy_registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     reward_registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     @property
@@ -103,7 +104,7 @@ async def _services(town: Town) -> AsyncIterator[None]:
             return address
 
         policy, reward = PolicySettings(**common), RewardSettings(**common)
-        await start("policy", policy, partial(register_policy, policy, registry=CollectorRegistry()))
+        await start("policy", policy, partial(register_policy, policy, registry=town.policy_registry))
         await start("reward", reward, partial(register_reward, reward, registry=town.reward_registry))
         models = {name: where[name] for name in ("policy", "reward")}
         control = TrainerSettings(**common, **work, **models, reference=where["policy"], stop_workers=True)
