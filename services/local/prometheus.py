@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from services.local.process import StartFailed
 from services.monitoring.alerts import rules
+from services.runtime.metrics import TARGETS
 
 PORT = 9099
 START_SECONDS = 30.0
 SCRAPE_SECONDS = 5
 LOG_CHARS = 1000  # of the log, in an error
-WORKERS = "/targets"  # of the trainer's metrics port: where workers serve theirs
 
 # Ends with its stdin, and so with whoever started it, also by SIGKILL.
 WITH_PARENT = 'exec 3<&0; "$@" 3<&- & pid=$!; (cat; kill $pid) <&3 > /dev/null 2>&1 & wait $pid'
@@ -92,7 +92,7 @@ def configuration(metrics: Mapping[str, str], scrape_seconds: int) -> dict[str, 
     """Everything is of the namespace `local`, so that the dashboards' variable has a value."""
     labels = {"namespace": "local"}
     services = [{"targets": [address], "labels": labels} for address in metrics.values()]
-    workers = {"url": f"http://{metrics['trainer']}{WORKERS}", "refresh_interval": f"{scrape_seconds}s"}
+    workers = {"url": f"http://{metrics['trainer']}{TARGETS}", "refresh_interval": f"{scrape_seconds}s"}
     return {
         "global": {"scrape_interval": f"{scrape_seconds}s", "evaluation_interval": f"{scrape_seconds}s"},
         "rule_files": ["rules.yml"],

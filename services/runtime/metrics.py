@@ -63,6 +63,7 @@ def built_version() -> str:
 
 # What a process serves beside /metrics: JSON by path. One per process, as is the registry of its metrics.
 PAGES: dict[str, Callable[[], bytes]] = {}
+TARGETS = "/targets"  # the trainer's page of where its workers serve their metrics
 
 
 class MetricsServer:

@@ -10,12 +10,11 @@ import grpc
 from prometheus_client import REGISTRY
 
 from services.runtime.admission import Admission
-from services.runtime.metrics import PAGES
+from services.runtime.metrics import PAGES, TARGETS
 from services.runtime.server import Address
 from services.storage.datasets import DatasetStore
 from services.storage.location import open_store
 from services.storage.models import ModelStore
-from services.trainer import targets
 from services.trainer.catalog import Catalog
 from services.trainer.catalog_servicer import add_catalog
 from services.trainer.control import Control
@@ -27,6 +26,7 @@ from services.trainer.runs import Runs
 from services.trainer.servicer import add_trainer
 from services.trainer.settings import TrainerSettings
 from services.trainer.supervisor import Supervisor
+from services.trainer.targets import targets
 from services.trainer.validation import Validator
 from services.trainer.worker_servicer import add_worker
 
@@ -67,7 +67,7 @@ class Trainer:
     async def supervised(self, address: Address) -> AsyncIterator[None]:
         """Runs move on for as long as the block runs; their workers outlive it unless the settings say otherwise."""
         REGISTRY.register(series := RunSeries(self._runs))
-        PAGES[targets.PATH] = partial(targets.targets, self._runs)
+        PAGES[TARGETS] = partial(targets, self._runs)
         launcher = self._launcher(self._settings, address)
         supervisor = Supervisor(self._runs, self._models, launcher, self._settings.limits())
         task = asyncio.create_task(supervisor.supervise())

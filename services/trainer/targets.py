@@ -5,8 +5,6 @@ import json
 from services.trainer.records import RunState
 from services.trainer.runs import Runs
 
-PATH = "/targets"
-
 
 def targets(runs: Runs) -> bytes:
     """Of the workers on this machine; on a cluster Prometheus finds the pods itself."""

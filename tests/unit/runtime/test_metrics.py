@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from prometheus_client import REGISTRY
 
-from services.runtime.metrics import PAGES, MetricsServer, Rpc
+from services.runtime.metrics import PAGES, TARGETS, MetricsServer, Rpc
 
 
 def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
@@ -21,10 +21,10 @@ def test_what_ended_a_call_counts_and_nothing_after_it() -> None:
 
 
 def test_pages_stand_beside_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PAGES, "/targets", lambda: b"[]")
+    monkeypatch.setitem(PAGES, TARGETS, lambda: b"[]")
     server = MetricsServer("127.0.0.1", 0)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/targets", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{TARGETS}", timeout=5) as response:
             assert (response.read(), response.headers["Content-Type"]) == (b"[]", "application/json")
     finally:
         server.stop()

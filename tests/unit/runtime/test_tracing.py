@@ -8,28 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.runtime import tracing
 from services.runtime.channels import call, open_channel
 from services.runtime.errors import Conflict
 from services.runtime.logs import identify
-from services.runtime.tracing import carried, span, start_tracing, stop_tracing, trace_with
+from services.runtime.tracing import carried, span, start_tracing
 from tests.log_lines import Lines, collected
+from tests.spans import Spans
+from tests.spans import collected as spans_collected
 
 
 @pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    trace_with(SimpleSpanProcessor(exporter), "test")
-    yield exporter
-    stop_tracing()
-
-
-def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
-    return {found.name: found for found in exporter.get_finished_spans()}
+def spans() -> Iterator[Spans]:
+    with spans_collected() as spans:
+        yield spans
 
 
 def test_it_is_off_unless_somebody_says_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,17 +39,16 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         start_tracing("test")
 
 
-def test_a_span_in_another_thread_belongs_to_the_one_that_started_it(spans: InMemorySpanExporter) -> None:
+def test_a_span_in_another_thread_belongs_to_the_one_that_started_it(spans: Spans) -> None:
     def work() -> None:
         with span("part"):
             pass
 
     with span("step", step=3), ThreadPoolExecutor(1) as threads:
         threads.submit(carried(work)).result()
-    found = by_name(spans)
-    assert found["part"].parent
-    assert found["part"].parent.span_id == found["step"].context.span_id
-    assert dict(found["step"].attributes or {}) == {"step": 3}
+    step = spans.one("step")
+    assert spans.parent(spans.one("part")) is step
+    assert dict(step.attributes or {}) == {"step": 3}
 
 
 @pytest.fixture
@@ -67,16 +59,15 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
 
 
 async def test_a_call_goes_on_with_its_callers_trace_and_says_whose_it_is(
-    spans: InMemorySpanExporter, lines: Lines, start: Any
+    spans: Spans, lines: Lines, start: Any
 ) -> None:
     address, _ = await start()
     identify(run="run-1", attempt=1, step=4)
     with span("step"), ThreadPoolExecutor(1) as threads:
         await asyncio.wrap_future(threads.submit(carried(ask), str(address)))
-    served, step = by_name(spans)["test.Echo/Echo"], by_name(spans)["step"]
-    assert served.context.trace_id == step.context.trace_id
-    assert served.parent
-    assert served.parent.span_id == step.context.span_id
+    served, step = spans.one("test.Echo/Echo"), spans.one("step")
+    assert served in spans.of_trace(step)
+    assert spans.parent(served) is step
     (entry,) = lines.calls
     told = {name: entry[name] for name in ("run", "attempt", "step", "grpc_method", "grpc_code")}
     # As texts: they have travelled.

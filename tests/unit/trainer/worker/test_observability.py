@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.values import MutexValue
 from transformers import LlamaForSequenceClassification
@@ -26,9 +23,9 @@ from services.reward.servicer import register as register_reward
 from services.reward.settings import RewardSettings
 from services.runtime.channels import open_channel
 from services.runtime.server import running
-from services.runtime.tracing import stop_tracing, trace_with
 from services.trainer.recipes import PpoSpec, RunSpec
 from services.trainer.worker.rollouts import Channels, ServiceCollector
+from tests.spans import Spans, collected
 from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.small_world import SmallWorld, prompts
 
@@ -104,34 +101,23 @@ def services(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    trace_with(SimpleSpanProcessor(exporter), "test")
-    yield exporter
-    stop_tracing()
+def spans() -> Iterator[Spans]:
+    with collected() as spans:
+        yield spans
 
 
-def test_a_ppo_step_is_one_trace_through_generation_scores_and_log_probs(
-    observable: Observable, spans: InMemorySpanExporter
-) -> None:
+def test_a_ppo_step_is_one_trace_through_generation_scores_and_log_probs(observable: Observable, spans: Spans) -> None:
     observable.train("traced")
-    found = spans.get_finished_spans()
-    by_id = {span.context.span_id: span for span in found}
-    steps = [span for span in found if span.name == "step"]
+    steps = spans.named("step")
     assert [dict(span.attributes or {}) for span in steps] == [
         {"run": "traced", "stage": "ppo", "step": number} for number in (1, 2)
     ]
     for step in steps:
-        within = [span for span in found if span.context.trace_id == step.context.trace_id]
-        calls = {span.name: parent(span, by_id) for span in within if span.name in CALLS}
+        within = spans.of_trace(step)
+        calls = {span.name: spans.parent(span) for span in within if span.name in CALLS}
         assert {name: part.name for name, part in calls.items()} == CALLS
-        assert all(parent(part, by_id) is step for part in calls.values())
+        assert all(spans.parent(part) is step for part in calls.values())
         assert {"advantage", "update"} <= {span.name for span in within}
-
-
-def parent(span: ReadableSpan, by_id: dict[int, ReadableSpan]) -> ReadableSpan:
-    assert span.parent
-    return by_id[span.parent.span_id]
 
 
 def test_measuring_costs_far_less_than_a_hundredth_of_a_step(
