@@ -2,18 +2,19 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+NODE_INSTALLED := clients/node/node_modules/.package-lock.json
 SEED ?= 0
 TEST_PROCESSES ?= 2
 BUILDER ?= $(shell command -v docker || command -v podman)
 TARGET ?= cpu
 IMAGE ?= rlhf:0.1.0-$(TARGET)
 
-.PHONY: run test test-full lint protos monitoring bench base-model acceptance image k8s-check cluster-test clean
+.PHONY: run test test-full lint protos monitoring bench base-model acceptance image k8s-check cluster-test screenshots clean
 
 run: $(INSTALLED)                ## install, then the whole road on one machine: SFT, comparisons, reward model, PPO, DPO, report
 	$(BIN)/rlhf quickstart --seed $(SEED)
 
-test: $(INSTALLED)               ## everything CI runs
+test: $(INSTALLED) $(if $(shell command -v npm),$(NODE_INSTALLED))  ## everything CI runs
 	$(BIN)/python -m pytest -m "not full" -n $(TEST_PROCESSES)
 
 test-full: $(INSTALLED)          ## with the heavy tests
@@ -51,11 +52,17 @@ k8s-check: $(INSTALLED)          ## renders every overlay, checks it against sch
 cluster-test: $(INSTALLED)       ## on a real cluster: KUBECONFIG names it, and its nodes have IMAGE
 	KUBECONFIG=$${KUBECONFIG:?names no cluster} IMAGE=$(IMAGE) $(BIN)/python -m pytest -x -v tests/cluster
 
+screenshots: $(INSTALLED)        ## walk docs/walk.md in a real browser and take the pictures in docs/images anew
+	$(BIN)/python -m tests.screenshots
+
 clean:
-	rm -rf .venv build
+	rm -rf .venv build clients/node/node_modules
 
 $(INSTALLED): pyproject.toml clients/python/pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt torch
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e clients/python -e '.[dev]'
 	touch $@
+
+$(NODE_INSTALLED): clients/node/package-lock.json
+	-cd clients/node && npm ci --no-audit --no-fund
