@@ -19,14 +19,17 @@ COPY constraints.txt .
 RUN python3.11 -m venv /opt/rlhf && pip install ${PIP_OPTIONS} -c constraints.txt torch
 COPY pyproject.toml .
 COPY clients/python/pyproject.toml clients/python/
-# The dependencies alone, so that a change of the code does not install them again.
+# The dependencies alone, so that a change of the code does not install them again. What setuptools built of the empty
+# packages goes: it would be taken for newer than the code.
 RUN mkdir -p clients/python/src/rlhf services \
     && touch clients/python/src/rlhf/__init__.py services/__init__.py \
-    && pip install ${PIP_OPTIONS} -c constraints.txt ./clients/python '.[image]'
+    && pip install ${PIP_OPTIONS} -c constraints.txt ./clients/python '.[image]' \
+    && rm -rf build clients/python/build
 COPY clients clients
 COPY services services
 RUN pip install ${PIP_OPTIONS} -c constraints.txt --no-deps --force-reinstall ./clients/python . \
     && pip uninstall --yes setuptools pip \
+    && python -c "from rlhf import Client; from services.runtime.process import run" \
     && find /opt/rlhf -type d -name tests -prune -exec rm -rf {} +
 
 FROM python AS runtime

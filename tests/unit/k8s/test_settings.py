@@ -1,6 +1,9 @@
 """The variables of the manifests are the settings that services read: none is unknown, and all of them are valid."""
 
+import subprocess
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from services.reference.settings import ReferenceSettings
 from services.reward.settings import RewardSettings
 from services.runtime.settings import ListenSettings, ServerSettings, load_settings
 from services.trainer.settings import TrainerSettings
+from tests.conftest import free_port
 from tests.unit.k8s.manifests import DEPLOYED, RENDERED, SERVICES, Manifest, containers, named, pods
 
 SETTINGS: dict[str, type[ListenSettings]] = {
@@ -96,6 +100,23 @@ def test_no_variable_is_read_by_nobody(name: str) -> None:
                 (*prefixes, *READ_ELSEWHERE, *CLIENT) if container["name"] == "service" else (*READ_ELSEWHERE, *CLIENT)
             )
             assert all(v.startswith(known) for v in environment(name, container)), who
+
+
+def test_the_object_store_of_a_development_cluster_takes_its_keys(tmp_path: Path) -> None:
+    """rclone itself reads them as the kubelet would hand them over."""
+    (container,) = named("overlays/local", "Deployment", "rlhf-object-store")["spec"]["template"]["spec"]["containers"]
+    variables = environment("overlays/local", container)
+    keys = variables["RCLONE_AUTH_KEY"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        keys = keys.replace(f"$({name})", variables[name])
+    program = [str(Path(sys.executable).with_name("rclone")), *container["command"][1:-1], str(tmp_path)]
+    program[program.index("--addr") + 1] = f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(program, env={"RCLONE_AUTH_KEY": keys}, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            assert "Starting s3 server" in process.stderr.readline()
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize("name", RENDERED)
