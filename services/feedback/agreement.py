@@ -1,10 +1,15 @@
 """Whether raters say the same: Cohen's and Fleiss' kappa and Krippendorff's alpha, with bootstraps over the units.
 
-A vote says first, second or neither (a tie and both bad alike) of a unit's two responses. Intervals resample units, as
+A vote says one, the other or neither (a tie and both bad alike) of a unit's two responses. Intervals resample units, as
 the votes on one unit go together.
+
+Kappas and alpha compare with what chance would give from how often each category is said, which is known well only
+where no category prevails and the units are many. Hence which response is "one" follows from a hash of the unit: whoever
+adds items may always put the better one first, and raters, who never see that order, would seem to agree by chance alone.
 """
 
 import itertools
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +21,7 @@ from services.feedback.intervals import RESAMPLES, Estimate, ratio, resampled
 from services.feedback.snapshot import Unit, Vote
 
 CATEGORIES = 3
+MIN_UNITS = 10  # for a kappa or alpha: of fewer, a resample often holds one category alone
 MIN_SHARED = 10  # units of a pair of raters, for a kappa of theirs: of fewer it is mostly noise
 
 
@@ -52,8 +58,11 @@ def agreement(votes: Iterable[Vote]) -> Agreement:
 
 
 def category(vote: Vote) -> int:
-    """0 the first response of the item, 1 the second, 2 neither."""
-    return 2 if vote.winner is None else int(vote.winner != vote.unit[1])
+    """2 neither; 0 and 1 the responses, in an order of the unit's own."""
+    if vote.winner is None:
+        return 2
+    turned = zlib.crc32("\0".join(map(str, vote.unit)).encode()) & 1
+    return int(vote.winner != vote.unit[1]) ^ turned
 
 
 def pairs(counts_NC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +137,12 @@ def _cohen(shared: Sequence[Sequence[Vote]]) -> Estimate | None:
 
 
 def _bootstrapped(counts_NC: np.ndarray, statistic: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Estimate | None:
-    """Units that look alike are counted once, with a weight, so that it takes as long for many as for few."""
+    """Units that look alike are counted once, with a weight, so that it takes as long for many as for few.
+
+    None for fewer than MIN_UNITS, and where all votes are the same.
+    """
+    if len(counts_NC) < MIN_UNITS:
+        return None
     kinds_KC, sizes_K = np.unique(counts_NC, axis=0, return_counts=True)
     samples_SK = np.random.default_rng(0).multinomial(len(counts_NC), sizes_K / len(counts_NC), size=RESAMPLES)
     value, *samples = statistic(kinds_KC, np.vstack([sizes_K, samples_SK])).tolist()

@@ -94,7 +94,7 @@ def repeat_consistency(judgements: Sequence[Judgement]) -> Estimate | None:
 
 
 def _raters(snapshot: Snapshot, by_rater: dict[str, list[Judgement]], votes: Sequence[Vote]) -> list[RaterStatistics]:
-    gold, agreeing = _hits(snapshot.gold_results()), _hits(_agreeing(votes))
+    gold, agreeing = _hits(snapshot.gold_results()), _agreeing(votes)
     reliable = reliabilities(votes, snapshot.gold_results())
     undone = Counter(judgement.rater for judgement in snapshot.judgements if judgement.id in snapshot.undone)
     return [
@@ -115,26 +115,25 @@ def _raters(snapshot: Snapshot, by_rater: dict[str, list[Judgement]], votes: Seq
     ]
 
 
-def _agreeing(votes: Sequence[Vote]) -> list[tuple[str, bool]]:
-    """Each rater's votes against every other rater's vote on the same unit."""
-    by_unit = defaultdict[Unit, list[Vote]](list)
+def _agreeing(votes: Sequence[Vote]) -> dict[str, tuple[int, int]]:
+    """Of each rater's votes against every other vote on the same unit: how many are the same, and how many there are."""
+    on_unit, alike = Counter[Unit](), Counter[tuple[Unit, int | None]]()
     for vote in votes:
-        by_unit[vote.unit].append(vote)
-    return [
-        (vote.rater, vote.winner == other.winner)
-        for group in by_unit.values()
-        for vote in group
-        for other in group
-        if vote.rater != other.rater
-    ]
+        on_unit[vote.unit] += 1
+        alike[vote.unit, vote.winner] += 1
+    found = defaultdict[str, tuple[int, int]](lambda: (0, 0))
+    for vote in votes:
+        hits, count = found[vote.rater]
+        found[vote.rater] = hits + alike[vote.unit, vote.winner] - 1, count + on_unit[vote.unit] - 1
+    return found
 
 
-def _hits(results: Iterable[tuple[str, bool]]) -> defaultdict[str, tuple[int, int]]:
+def _hits(results: Iterable[tuple[str, bool]]) -> dict[str, tuple[int, int]]:
     """Hits and count, by rater."""
     found = defaultdict[str, tuple[int, int]](lambda: (0, 0))
     for rater, hit in results:
         hits, count = found[rater]
-        found[rater] = (hits + hit, count + 1)
+        found[rater] = hits + hit, count + 1
     return found
 
 

@@ -7,7 +7,7 @@ import krippendorff
 import numpy as np
 import pytest
 
-from services.feedback.agreement import agreement, cohen_kappas, fleiss_kappas, krippendorff_alphas
+from services.feedback.agreement import agreement, category, cohen_kappas, fleiss_kappas, krippendorff_alphas
 from services.feedback.snapshot import Vote
 
 # Fleiss 1971, psychiatric diagnoses as in the usual worked example: ten subjects, fourteen raters, five categories.
@@ -31,6 +31,10 @@ def votes(calls: dict[str, list[int | None]]) -> list[Vote]:
     """Each rater's winner of unit 0, 1, …; -1 is no vote."""
     found = ((rater, unit, winner) for rater, row in calls.items() for unit, winner in enumerate(row))
     return [Vote((f"i{unit}", 0, 1), rater, winner, 0) for rater, unit, winner in found if winner != -1]
+
+
+def vote_on(unit: int, winner: int | None) -> Vote:
+    return Vote((f"i{unit}", 0, 1), "anybody", winner, 0)
 
 
 def test_fleiss_kappa_of_the_published_example() -> None:
@@ -82,18 +86,49 @@ def test_units_with_one_vote_say_nothing() -> None:
     assert agreement(votes({"anna": [0, 1]})).krippendorff_alpha is None
 
 
-def test_where_all_votes_are_the_same_there_is_no_kappa() -> None:
-    found = agreement(votes({"anna": [0] * 12, "ben": [0] * 12}))
+def test_where_all_votes_are_for_neither_there_is_no_kappa() -> None:
+    found = agreement(votes({"anna": [None] * 12, "ben": [None] * 12}))
     assert found.agreement
     assert found.agreement.value == 1
     assert found.cohen_kappa is found.fleiss_kappa is found.krippendorff_alpha is None
+
+
+def test_of_few_units_there_is_agreement_and_no_kappa() -> None:
+    rows = {"anna": [0, 1, 0, 1, 0, 1, 0, 1, 0], "ben": [0, 1, 0, 1, 0, 1, 0, 1, 1]}
+    few = agreement(votes(rows))
+    enough = agreement(votes({rater: [*row, 1] for rater, row in rows.items()}))
+    assert few.agreement
+    assert few.agreement.value == pytest.approx(8 / 9)
+    assert few.cohen_kappa is few.fleiss_kappa is few.krippendorff_alpha is None
+    assert None not in (enough.cohen_kappa, enough.fleiss_kappa, enough.krippendorff_alpha)
+
+
+def test_it_does_not_matter_in_which_order_an_item_holds_its_responses() -> None:
+    """Right with 0.9 each, two agree with 0.82: kappa is 0.64, also where the better response always comes first."""
+    rng = random.Random(2)
+    better = [rng.randint(0, 1) for _ in range(1500)]
+    right = {rater: [rng.random() < 0.9 for _ in better] for rater in ("anna", "ben")}
+    for truth in (better, [0] * len(better)):
+        rows = {rater: [t if hit else 1 - t for t, hit in zip(truth, row)] for rater, row in right.items()}
+        found = agreement(votes(rows))
+        for measure in (found.cohen_kappa, found.fleiss_kappa, found.krippendorff_alpha):
+            assert measure is not None
+            assert measure.low < 0.64 < measure.high
+
+
+def test_krippendorffs_alpha_of_the_textbook() -> None:
+    """Krippendorff 2011, section C: four observers, twelve units, some values missing; nominal alpha is 0.743."""
+    observers = ["123321412...", "1233224125.3", ".3332342251.", "12332441251."]
+    counts_NC = np.array([[column.count(str(value)) for value in range(1, 6)] for column in zip(*observers)])
+    paired_NC = counts_NC[counts_NC.sum(axis=1) > 1]
+    assert krippendorff_alphas(paired_NC, np.ones((1, len(paired_NC))))[0] == pytest.approx(0.743, abs=5e-4)
 
 
 def test_alpha_is_the_packages_own_on_raw_votes() -> None:
     rng = random.Random(3)
     calls = {f"r{n}": [rng.choice([0, 1, None, -1]) for _ in range(60)] for n in range(4)}
     found = agreement(votes(calls)).krippendorff_alpha
-    data = [[{None: 2, -1: np.nan}.get(call, call) for call in row] for row in calls.values()]
+    data = [[np.nan if call == -1 else category(vote_on(n, call)) for n, call in enumerate(r)] for r in calls.values()]
     assert found
     assert found.value == pytest.approx(krippendorff.alpha(data, level_of_measurement="nominal"))
 
@@ -112,8 +147,9 @@ def test_cohens_mean_is_over_pairs_of_raters() -> None:
     rng = random.Random(1)
     calls = {f"r{n}": [rng.randint(0, 1) for _ in range(50)] for n in range(3)}
     found = agreement(votes(calls)).cohen_kappa
+    called = {rater: [category(vote_on(n, call)) for n, call in enumerate(row)] for rater, row in calls.items()}
     tables = [
-        np.bincount([2 * a + b for a, b in zip(calls[one], calls[other])], minlength=4).reshape(2, 2)
+        np.bincount([2 * a + b for a, b in zip(called[one], called[other])], minlength=4).reshape(2, 2)
         for one, other in itertools.combinations(calls, 2)
     ]
     assert found

@@ -83,6 +83,8 @@ def test_a_campaign_from_items_to_export(client: rlhf.Client, tmp_path: Path) ->
     assert (campaign.state, campaign.guidelines, campaign.progress.judgements) == ("open", "*Be fair.*", 24)
     assert statistics.agreement.agreement
     assert statistics.agreement.agreement.value == 1
+    assert statistics.agreement.krippendorff_alpha
+    assert statistics.agreement.without_kappas == ""
     assert statistics.domains[0].domain == "tea"
     assert [(source.source, source.wins) for source in statistics.sources] == [("new@1", 24), ("old@1", 0)]
     assert statistics.raters[0].median_seconds == 2.5
@@ -103,6 +105,7 @@ def test_undo_skip_and_what_was_judged(client: rlhf.Client) -> None:
     found = client.feedback.judgements("undo")
     assert [(j.choice, j.skip_reason, j.undone) for j in found] == [("tie", None, True), (None, "no idea", False)]
     assert client.feedback.progress("undo", rater="anna").open == 2
+    assert "no item was judged by two raters" in client.feedback.statistics("undo").agreement.without_kappas
 
 
 def test_errors_are_typed(client: rlhf.Client) -> None:

@@ -52,6 +52,9 @@ class Estimate:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
+KAPPA_ITEMS = 10  # fewer give the service no kappa and no alpha
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Of items with two judgements or more; None where there is nothing to estimate from."""
@@ -63,6 +66,17 @@ class Agreement:
     cohen_kappa: Estimate | None
     fleiss_kappa: Estimate | None
     krippendorff_alpha: Estimate | None
+
+    @property
+    def without_kappas(self) -> str:
+        """Why there is neither kappa nor alpha, in words; empty where there is."""
+        if self.krippendorff_alpha is not None:
+            return ""
+        if not self.items:
+            return "no item was judged by two raters: set overlap and overlap_share, or invite a second rater"
+        if self.items < KAPPA_ITEMS:
+            return f"{self.items} items were judged twice or more; kappa and alpha need {KAPPA_ITEMS}"
+        return "all judgements say the same, and nothing tells agreement from chance"
 
 
 @dataclass(frozen=True)
