@@ -4,8 +4,9 @@ A vote says one, the other or neither (a tie and both bad alike) of a unit's two
 the votes on one unit go together.
 
 Kappas and alpha compare with what chance would give from how often each category is said, which is known well only
-where no category prevails and the units are many. Hence which response is "one" follows from a hash of the unit: whoever
-adds items may always put the better one first, and raters, who never see that order, would seem to agree by chance alone.
+where no category prevails and the units are many. Hence which response is "one" follows from a hash of the unit:
+whoever adds items may always put the better one first, and raters, who never see that order, would seem to agree by
+chance alone.
 """
 
 import itertools

@@ -116,7 +116,7 @@ def _raters(snapshot: Snapshot, by_rater: dict[str, list[Judgement]], votes: Seq
 
 
 def _agreeing(votes: Sequence[Vote]) -> dict[str, tuple[int, int]]:
-    """Of each rater's votes against every other vote on the same unit: how many are the same, and how many there are."""
+    """Of each rater's votes against every other vote on the same unit: how many are the same, and of how many."""
     on_unit, alike = Counter[Unit](), Counter[tuple[Unit, int | None]]()
     for vote in votes:
         on_unit[vote.unit] += 1
