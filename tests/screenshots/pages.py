@@ -17,7 +17,7 @@ ANSWERS = (
     "1. Boil fresh water.\n2. Pour it over one spoon of leaves per cup.\n3. Wait three to five minutes.",
 )
 PROMPT = "How do I make tea?"
-GUIDELINES = "Prefer what somebody who has **never** made tea could follow. Longer is not better."
+GUIDELINES = "Somebody who has **never** made tea should be able to follow it. Longer is not better."
 
 
 def open_campaigns(client: rlhf.Client) -> None:

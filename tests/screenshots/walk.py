@@ -2,20 +2,39 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import rlhf
 from playwright.sync_api import Page, expect
 
-from services.simulator.annotators import Annotator, annotators
+from services.simulator.families import all_cases
+from services.simulator.gold import GoldJudge
+from services.simulator.world import World, load_world
 from tests.screenshots.document import Shell, steps
 from tests.unit.gateway.browsing import SIZE, Visitor
 
 DOZEN = 12
 READING = 1200  # milliseconds, so that the time which the page measures is none of a machine
 SECONDS = 1200.0
+EQUAL, BETTER, MUCH_BETTER = 0.1, 0.5, 1.5  # points of gold
+
+
+class CarefulPerson:
+    """Who knows what is right and follows the guidelines."""
+
+    def __init__(self, world: World) -> None:
+        self._cases = {case.prompt: case for case in all_cases(world)}
+        self._judge = GoldJudge(world)
+
+    def judge(self, prompt: str, answers: Sequence[str]) -> tuple[str, str]:
+        """The key to press, and then the one for how much better, where one is."""
+        first, second = (self._judge.judge(self._cases[prompt], answer).score for answer in answers)
+        lead = abs(first - second)
+        if lead < EQUAL:
+            return "0", ""
+        return ("1" if first > second else "2"), str(1 + (lead > BETTER) + (lead > MUCH_BETTER))
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Walk:
         self.shell.run(commands[3])
         until(lambda: self.client.feedback.get("answers").state == "open")
         self.see("/campaigns", "1-campaigns")
-        self.label(annotators("home", 1)[0])
+        self.label(CarefulPerson(load_world("home")))
         self.shell.run(commands[5])
         page = self.see("/campaigns/answers")
         expect(page.locator(".chart .main-svg").first).to_be_visible()
@@ -53,21 +72,24 @@ class Walk:
     def take(self, page: Page, name: str) -> None:
         page.screenshot(path=self.pictures / f"{name}.png")
 
-    def label(self, person: Annotator) -> None:
-        page = self.see("/campaigns/answers/label?rater=anna")
+    def label(self, person: CarefulPerson) -> None:
+        page, pictured = self.see("/campaigns/answers/label?rater=anna"), False
         page.keyboard.press("g")
         for count in range(DOZEN):
             expect(page.locator("#counts")).to_contain_text(f"{count} judged")
-            prompt = page.locator("#prompt").inner_text()
-            order, strength = person.rank(prompt, page.locator("#panes .prose").all_inner_texts())
-            if count == DOZEN - 1:
-                self.take(page, "2-label")
             page.wait_for_timeout(READING)
-            page.keyboard.press("12"[order[0]])
-            expect(page.get_by_role("dialog")).to_be_visible()
-            if count == DOZEN - 1:
-                self.take(page, "3-strength")
-            page.keyboard.press(str(strength))
+            texts = page.locator("#panes .prose").all_inner_texts()
+            choice, strength = person.judge(page.locator("#prompt").inner_text(), texts)
+            picture = strength and count and not pictured
+            if picture:
+                self.take(page, "2-label")
+            page.keyboard.press(choice)
+            if strength:
+                expect(page.get_by_role("dialog")).to_be_visible()
+                if picture:
+                    self.take(page, "3-strength")
+                page.keyboard.press(strength)
+            pictured = bool(pictured or picture)
         expect(page.locator("#counts")).to_contain_text(f"{DOZEN} judged")
         page.close()
 
