@@ -20,9 +20,9 @@ TOKENS = "\n".join(f"{role} {name} {TOKEN[name]}" for name, role in ROLES.items(
 
 
 @asynccontextmanager
-async def office(folder: Path) -> AsyncIterator[Any]:
+async def office(folder: Path, **access: Any) -> AsyncIterator[Any]:
     """A function that makes calls as somebody."""
-    chosen = settings(folder, tokens=TOKENS)
+    chosen = settings(folder, **(access or {"tokens": TOKENS}))
     feedback = Feedback(chosen)
     async with (
         running("feedback", chosen, feedback.register) as address,
@@ -87,6 +87,28 @@ async def test_an_annotator_sees_neither_models_nor_gold_nor_the_judgements_of_o
     assert any(judgement.gold for judgement in all_)
     assert not any(judgement.gold or judgement.order or judgement.item for judgement in own)
     assert "model-" not in str(campaign)
+
+
+async def test_who_has_a_new_token_goes_on_and_who_has_none_any_more_is_out(tmp_path: Path, monkeypatch) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKENS)
+    asked = pb.NextItemRequest(campaign="tone")
+    async with office(tmp_path, tokens_file=tokens) as call:
+        found = {name: (await call(name, "NextItem", asked)).assignment for name in ("anna", "ben")}
+        replaced = "another-token-of-annas-" * 2
+        kept = [line for line in TOKENS.splitlines() if "anna " not in line and "ben " not in line]
+        tokens.write_text("\n".join([*kept, f"annotator anna {replaced}"]))
+        for name in ("anna", "ben"):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call(name, "NextItem", asked)
+            assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        monkeypatch.setitem(TOKEN, "anna", replaced)
+        assert (await call("anna", "NextItem", asked)).assignment == found["anna"]
+        stolen = pb.SubmitJudgementRequest(
+            campaign="tone", assignment=found["ben"].id, preference=pb.Preference(choice=1), request_id="1"
+        )
+        with pytest.raises(grpc.aio.AioRpcError, match="was not given to anna"):
+            await call("anna", "SubmitJudgement", stolen)
 
 
 @pytest.mark.parametrize(
