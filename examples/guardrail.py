@@ -72,8 +72,8 @@ def threshold(acceptable: list[float], stopped: float) -> float:
 def report(limit: float, scored: list[Scored]) -> None:
     stopped = {truth: [one.score < limit for one in scored if one.acceptable is truth] for truth in (True, False)}
     print(f"threshold {limit:+.2f} (normalised reward)")
-    print(f"false-positive rate {share(stopped[True])} of acceptable answers are stopped")
-    print(f"true-positive rate {share(stopped[False])} of unacceptable answers are stopped")
+    print(f"false-positive rate {share(stopped[True])} acceptable answers are stopped")
+    print(f"true-positive rate {share(stopped[False])} unacceptable answers are stopped")
 
 
 def share(hits: list[bool]) -> str:
