@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-CHROMIUM = Path("/usr/bin/chromium")
+from tests.tools import tool
+
+SECONDS = 60
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -27,10 +27,10 @@ SIZE = {"width": 1280, "height": 820}
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no {CHROMIUM}: install Debian's package chromium")
+    path = tool("chromium", "chromium")
+    expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             yield browser
         finally:
@@ -47,7 +47,7 @@ class Visitor:
 
     def page(self, path: str) -> Page:
         page = self.context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(SECONDS * 1000)
         page.on("console", lambda message: self._note(message.type == "error", f"console: {message.text}"))
         page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
         page.on("dialog", lambda dialog: self._note(True, f"dialog: {dialog.message}"))
@@ -79,7 +79,7 @@ def visitor(browser: Browser, url: str, scheme: str = "light") -> Iterator[Visit
         yield found
     finally:
         context.close()
-    assert found.trouble == []
+    assert not found.trouble, found.trouble
 
 
 def barriers(page: Page) -> list[str]:

@@ -7,21 +7,13 @@ import pytest
 import rlhf
 from playwright.sync_api import Browser, Page, expect
 
-from tests.unit.gateway.browsing import Visitor, chromium, visitor
+from tests.unit.gateway.browsing import Visitor, visitor
 from tests.unit.gateway.town import TOKEN, Town
-
-pytestmark = pytest.mark.full  # a browser beside four services
 
 NASTY = """<script>document.title = "taken"</script>
 <img src="http://elsewhere.example/a.png" onerror="document.title = 'taken'">
 [press](javascript:document.title='taken') ![](http://elsewhere.example/b.png)
 <a href="http://elsewhere.example">there</a> **bold** &lt;"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

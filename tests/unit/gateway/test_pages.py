@@ -5,17 +5,14 @@ SCREENSHOTS=docs/images keeps what was seen.
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import rlhf
 from playwright.sync_api import Browser, Page, expect
 
-from tests.unit.gateway.browsing import barriers, chromium, visitor
+from tests.unit.gateway.browsing import barriers, visitor
 from tests.unit.gateway.town import TOKEN, Town
-
-pytestmark = pytest.mark.full  # a browser beside four services
 
 TEA = (
     "Boil **fresh** water and pour it over the leaves:\n\n1. warm the pot,\n2. one spoon a cup,\n3. wait four minutes.",
@@ -25,16 +22,10 @@ GUIDELINES = "Prefer the answer that you would rather get.\n\n- **Right** before
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def lived_in(town: Town, tmp_path_factory: pytest.TempPathFactory) -> rlhf.Run:
     """A campaign that three raters have worked on, and a short run."""
     with town.client() as client:
-        client.feedback.create("tea", title="Kitchen questions", guidelines=GUIDELINES, overlap=3, overlap_share=1.0)
+        client.feedback.create("tea", title="Kitchen questions", guidelines=GUIDELINES, overlap=4, overlap_share=1.0)
         items = [
             rlhf.Item(f"How do I make tea number {n}?", TEA, ("sft@1", "ppo@7"), ("tea", "kettle")[n % 2], None)
             for n in range(12)
@@ -105,14 +96,19 @@ def look(page: Page, name: str, scheme: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}-{scheme}.png")
 
 
-def test_a_run_is_followed_while_it_runs(browser: Browser, town: Town, lived_in: rlhf.Run) -> None:
+def test_curves_grow_while_a_run_goes_on(browser: Browser, town: Town, lived_in: rlhf.Run) -> None:
     with visitor(browser, town.url) as somebody, town.client() as client:
-        spec = rlhf.Sft(base_model="base", dataset="rows", epochs=4, batch_size=2)
-        run = client.runs.create(spec, name="watched")
-        page = somebody.log_in(TOKEN["tess"], f"/runs/{run.id}")
-        expect(page.locator(".main-svg").first).to_be_visible(timeout=120_000)
-        expect(page.locator("#state")).to_have_text("succeeded", timeout=120_000)
-        expect(page.locator("#where")).to_have_text("sft 32/32")
+        run = client.runs.create(rlhf.Sft(base_model="base", dataset="rows", epochs=1000, batch_size=2), name="watched")
+        try:
+            page = somebody.log_in(TOKEN["tess"], f"/runs/{run.id}")
+            drawn = "least => document.querySelector('[data-metric=loss] .chart')?.calcdata?.[0].length >= least"
+            page.wait_for_function(drawn, arg=2, timeout=120_000)
+            page.wait_for_function(drawn, arg=page.locator("#bar").evaluate("bar => bar.value") + 5)
+        finally:
+            run.cancel()
+        expect(page.locator("#state")).to_have_text("cancelled")
+        steps = page.locator("[data-metric=loss] .chart").evaluate("chart => chart.data[0].x")
+        assert steps == list(range(1, len(steps) + 1))
 
 
 def test_annotators_see_what_is_theirs(browser: Browser, town: Town, lived_in: rlhf.Run) -> None:
@@ -120,6 +116,11 @@ def test_annotators_see_what_is_theirs(browser: Browser, town: Town, lived_in: r
         page = anna.log_in(TOKEN["anna"], "/campaigns")
         assert page.get_by_role("navigation").inner_text().split() == ["Campaigns"]
         assert page.get_by_role("link", name="Overview").count() == 0
+        page.goto(f"{town.url}/runs")
+        expect(page.get_by_role("heading")).to_have_text("Not for this role")
+        assert barriers(page) == []
+        assert "403" in anna.trouble.pop(), "browsers report the status"
+        page.get_by_role("link", name="Back to the start").click()
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url("**/login")
         page.goto(f"{town.url}/campaigns")

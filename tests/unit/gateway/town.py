@@ -86,6 +86,7 @@ def town(folder: Path) -> Iterator[Town]:
         yield found
     finally:
         found.call(context.__aexit__(None, None, None))
+        found.call(loop.shutdown_default_executor())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -46,7 +46,7 @@ function intervals({ rows, span, mark }) {
   const line = { color: colour("warn"), width: 1.5, dash: "dot" };
   const shapes = mark === null ? [] : [{ type: "line", x0: mark, x1: mark, yref: "paper", y0: 0, y1: 1, line }];
   const range = [Math.min(span[0], ...rows.map((row) => row.low)), Math.max(span[1], ...rows.map((row) => row.high))];
-  return [[dots], { shapes, xaxis: { range }, yaxis: { autorange: "reversed", type: "category" } }];
+  return [[dots], { shapes, xaxis: { range }, yaxis: { autorange: "reversed", type: "category", ticklabelstandoff: 10 } }];
 }
 
 function days({ days, counts }) {
