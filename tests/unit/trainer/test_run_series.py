@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ PPO = RunSpec("helper", PpoSpec(policy_model="sft", reward_model="judge", prompt
 class Exported:
     runs: Runs
     registry: CollectorRegistry
+    loop: asyncio.Runner
     now: float = 1_000_000.0
 
     def value(self, name: str, /, **labels: str) -> float | None:
@@ -38,13 +40,13 @@ class Exported:
         return run
 
     def enter(self, run: Run, state: RunState) -> None:
-        asyncio.run(self.runs.enter(run, state))
+        self.loop.run(self.runs.enter(run, state))
         last = run.record.last
         ended = Transition(last.attempt, last.state, last.reason, self.now)
         run.record = run.record.replace(history=(*run.record.history[:-1], ended))
 
     def step(self, run: Run, number: int, **metrics: float) -> None:
-        asyncio.run(self.runs.add_step(run, Step("ppo", number, 40, metrics)))
+        self.loop.run(self.runs.add_step(run, Step("ppo", number, 40, metrics)))
 
 
 def runs_of(store: ObjectStore) -> Runs:
@@ -52,10 +54,12 @@ def runs_of(store: ObjectStore) -> Runs:
 
 
 @pytest.fixture
-def exported(tmp_path: Path) -> Exported:
-    made = Exported(runs_of(open_store(str(tmp_path))), CollectorRegistry())
-    made.registry.register(RunSeries(made.runs, lambda: made.now))
-    return made
+def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exported]:
+    monkeypatch.setattr("os.fsync", lambda file: None)  # hundreds of runs, and no power failure
+    with asyncio.Runner() as loop:
+        made = Exported(runs_of(open_store(str(tmp_path))), CollectorRegistry(), loop)
+        made.registry.register(RunSeries(made.runs, lambda: made.now))
+        yield made
 
 
 def test_a_step_shows_as_gauges_with_the_run_and_the_stage(exported: Exported) -> None:
