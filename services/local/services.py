@@ -16,8 +16,8 @@ MODEL_SERVICES = ("policy", "reward", "reference")
 NAMES = (*MODEL_SERVICES, "trainer", "feedback")
 # Where clients look when nobody tells them.
 FIXED_PORTS = {name: (50051 + i, 9051 + i) for i, name in enumerate(NAMES)}
-FREE_PORTS = {name: (0, 0) for name in NAMES}
-GATEWAY_PORT = 8080  # or any free one where that is taken
+FREE_PORTS = {name: (0, 0) for name in (*NAMES, "gateway")}
+GATEWAY_PORT = 8080  # beside FIXED_PORTS, or any free one where that is taken
 START_SECONDS = 180.0
 DRAIN_SECONDS = 10.0  # nobody on one machine waits longer for a stop
 STOP_SECONDS = 60.0  # for the trainer, whose workers finish their step
