@@ -184,6 +184,14 @@ def unfolded(cell: str | None) -> Any:
     return cell
 
 
+def size_of(value: Any) -> int:
+    """About how many bytes it takes. A column's dictionary, once in the file, can be in every row."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 8 + sum(map(size_of, parts))
+
+
 def parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow
     import pyarrow.parquet
@@ -193,10 +201,12 @@ def parquet_rows(path: Path) -> Iterator[Row]:
             groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
             if sum(group.total_byte_size for group in groups) > MAX_FILE_BYTES:  # uncompressed
                 raise too_large(path)
-            number = 0
-            for batch in file.iter_batches(batch_size=1024):
+            number, left = 0, MAX_FILE_BYTES
+            for batch in file.iter_batches(batch_size=64):
                 for values in batch.to_pylist():
-                    number += 1
+                    number, left = number + 1, left - size_of(values)
+                    if left < 0:
+                        raise too_large(path)
                     yield Row(number, values)
     except pyarrow.ArrowException as error:
         raise InvalidInput(Problem(str(path), str(error)[:200], "a Parquet file")) from error

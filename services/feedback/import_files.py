@@ -9,7 +9,7 @@ from typing import Any
 
 from services.data import Comparison, Demonstration, Record, read
 from services.data.files import Row as FileRow
-from services.data.files import read_rows
+from services.data.files import read_rows, size_of
 from services.data.formats.format import BadValue
 from services.data.reading import BadRow, problems
 from services.feedback.answers import Choice, Preference
@@ -63,20 +63,12 @@ def file_rows(path: Path, header: Header, kind: CampaignKind, max_bytes: int) ->
 def _bounded(rows: Iterable[FileRow], max_bytes: int) -> list[FileRow]:
     found, left = [], max_bytes
     for row in rows:
-        left -= _size(row.values)
+        left -= size_of(row.values)
         if left < 0:
             given, expected = f"more than {max_bytes >> 20} MiB in {row.line} rows", f"at most {max_bytes >> 20} MiB"
             raise InvalidInput(Problem("file", given, expected))
         found.append(row)
     return found
-
-
-def _size(value: Any) -> int:
-    """About what it takes in memory."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 8 + sum(map(_size, parts))
 
 
 def _in_format(chosen: RowFormat, rows: list[FileRow], header: Header) -> FileRows:

@@ -64,6 +64,7 @@ def built_version() -> str:
 # What a process serves beside /metrics: JSON by path. One per process, as is the registry of its metrics.
 PAGES: dict[str, Callable[[], bytes]] = {}
 TARGETS = "/targets"  # the trainer's page of where its workers serve their metrics
+POLL = 0.1  # seconds between looks at whether to stop; a stop waits for one
 
 
 class MetricsServer:
@@ -74,7 +75,7 @@ class MetricsServer:
 
     def __init__(self, host: str, port: int) -> None:
         self._server = make_server(host, port, _app(make_wsgi_app()), _Ipv6Server if ":" in host else _Server, _Quiet)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(POLL,), name="metrics", daemon=True)
         self._thread.start()
         self.port: int = self._server.server_port
 

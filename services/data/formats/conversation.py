@@ -67,7 +67,7 @@ def as_message(field: str, value: Any) -> Message:
     role, content = (
         (value.get("role"), value.get("content")) if value.get("role") else (value.get("from"), value.get("value"))
     )
-    if role not in ROLE_NAMES:
+    if not isinstance(role, str) or role not in ROLE_NAMES:
         raise BadValue(f"{field}.role", role, f"one of {', '.join(ROLE_NAMES)}")
     return Message(ROLE_NAMES[role], as_text(f"{field}.content", joined_parts(content)))
 

@@ -19,13 +19,23 @@ def looks_right(fields: Fields) -> bool:
 def parse(fields: Fields) -> list[Record]:
     if not looks_right(fields):
         raise BadValue("annotations", fields["annotations"], "a Label Studio task with data and a list of annotations")
-    kept = [annotation for annotation in fields["annotations"] if not annotation.get("was_cancelled")]
-    results = [result for annotation in kept for result in annotation.get("result") or []]
+    annotations = objects("annotations", fields["annotations"])
+    kept = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    results = [result for each in kept for result in objects("annotations.result", each.get("result") or [])]
     return [vote(fields, result) for result in results if result.get("type") == "pairwise"]
 
 
+def objects(field: str, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise BadValue(field, value, "a list of objects")
+    return value
+
+
 def vote(fields: Fields, result: dict[str, Any]) -> Comparison:
-    selected = (result.get("value") or {}).get("selected")
+    value = result.get("value") or {}
+    if not isinstance(value, dict):
+        raise BadValue("annotations.result.value", value, "an object with selected")
+    selected = value.get("selected")
     if selected not in ("left", "right"):
         raise BadValue("annotations.result.value.selected", selected, "left or right")
     prompt = as_prompt("prompt", fields["prompt"])

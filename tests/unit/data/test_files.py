@@ -141,6 +141,9 @@ def test_sizes_are_bounded(tmp_path, monkeypatch) -> None:
     bomb.write_bytes(gzip.compress(b'{"prompt": "x"}\n' * 100_000))
     table = tmp_path / "c.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"prompt": f"{n:030}" * 20} for n in range(3000)]), table)
-    for large in (bomb, table):
+    repeated = tmp_path / "d.parquet"  # one value in the file's dictionary, in every row
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"prompt": "y" * 900}] * 3000), repeated)
+    assert repeated.stat().st_size < 10_000
+    for large in (bomb, table, repeated):
         with pytest.raises(InvalidInput, match="more than 1 MiB, expected a smaller file"):
             read(large)

@@ -49,3 +49,17 @@ def test_names_that_the_data_does_not_know_need_a_map(tmp_path) -> None:
 def test_a_side_is_left_or_right(tmp_path) -> None:
     with pytest.raises(InvalidInput, match="selected: got 'both', expected left or right"):
         read(export(tmp_path, task(annotation("both"))))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "field"),
+    [
+        (["left"], "annotations"),
+        ([{"result": {"type": "pairwise"}}], "annotations.result"),
+        ([{"result": ["left"]}], "annotations.result"),
+        ([{"result": [{"type": "pairwise", "value": "left"}]}], "annotations.result.value"),
+    ],
+)
+def test_what_is_no_object_is_told_by_its_field(tmp_path, annotations: list, field: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{field}: got "):
+        read(export(tmp_path, {**task(), "annotations": annotations}))

@@ -64,7 +64,7 @@ def measures(name: str, found: Agreement) -> str:
     return (
         f"{name}: {found.items} items judged twice or more, agreement {text(found.agreement)}, Cohen's kappa "
         f"{text(found.cohen_kappa)}, Fleiss' {text(found.fleiss_kappa)}, Krippendorff's alpha "
-        f"{text(found.krippendorff_alpha)}"
+        f"{text(found.krippendorff_alpha)}{f' ({found.without_kappas})' if found.without_kappas else ''}"
     )
 
 
