@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from services.data import Comparison, Demonstration, Record, read
 from services.data.files import Row as FileRow
