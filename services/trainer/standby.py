@@ -6,12 +6,11 @@ from contextlib import asynccontextmanager
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from rlhf.v1 import trainer_pb2 as pb
 
 from services.runtime.server import NOT_SERVING, OPTIONS, SERVING
 from services.trainer.settings import TrainerSettings
 
-SERVICE = pb.DESCRIPTOR.services_by_name["TrainerService"].full_name
+SERVICE = "rlhf.v1.TrainerService"
 
 
 @asynccontextmanager
