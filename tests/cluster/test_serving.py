@@ -62,7 +62,7 @@ def test_prometheus_finds_every_service_and_the_worker_with_its_stages(
     with prometheus(installation, tmp_path) as ask:
         spec = rlhf.Ppo(
             policy_model=data["base"], reward_model=judge, prompts=data["prompts"], steps=4, prompts_per_step=8,
-            samples_per_prompt=2, max_new_tokens=16,
+            samples_per_prompt=2, max_new_tokens=16, checkpoint_every=1,
         )  # fmt: skip
         run = client.runs.create(spec, name="watched", seed=1)
         eventually(lambda: {m["container"] for m in ask("up == 1")} >= {"service", "worker"}, 600)
