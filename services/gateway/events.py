@@ -30,17 +30,24 @@ class EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
     @classmethod
-    async def started(cls, items: AsyncIterator[Any]) -> Self:
-        """Once the first item is there: what goes wrong before is an error with a status."""
-        first = await anext(items)
-        return cls(_texts(first, items))
+    async def started(cls, items: AsyncIterator[Any], numbered: bool = False) -> Self:
+        """Once the first item is there: what goes wrong before is an error with a status.
+
+        Items that are `numbered` have an `id`, which a browser names when it comes back after a break.
+        """
+        first = await anext(items, None)
+        return cls(_texts(first, items, numbered))
 
 
-async def _texts(first: Any, items: AsyncIterator[Any]) -> AsyncIterator[str]:
+async def _texts(first: Any, items: AsyncIterator[Any], numbered: bool) -> AsyncIterator[str]:
+    def written(item: Any) -> str:
+        return event(item, id=item["id"]) if numbered else event(item)
+
     try:
-        yield event(first)
+        if first is not None:
+            yield written(first)
         async for item in items:
-            yield event(item)
+            yield written(item)
     except Exception as error:
         yield event(body_of(readable(error)))
     finally:

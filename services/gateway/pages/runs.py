@@ -1,5 +1,6 @@
 """Runs: a list, and one with curves that grow while it runs."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -12,8 +13,10 @@ from services.gateway.door import Handler
 from services.gateway.errors import response_to
 from services.gateway.events import EventStream
 from services.gateway.gateway import Gateway
-from services.gateway.pages.visit import LIST_RUNS, Visit, visit
+from services.gateway.hanging_up import unless_hung_up
+from services.gateway.pages.visit import Visit, visit
 
+EVENT_ID = re.compile("[0-9]{1,18}")
 WATCH = "/rlhf.v1.TrainerService/WatchRun"
 
 
@@ -34,9 +37,10 @@ def events(gateway: Gateway) -> Handler:
 
     async def handle(request: Request) -> Response:
         try:
-            visited = await visit(gateway, request, LIST_RUNS)
+            visited = await visit(gateway, request, WATCH)
             after = request.headers.get("last-event-id", "0")
-            return await EventStream.started(_steps(visited, int(after) if after.isdigit() else 0))
+            steps = _steps(visited, int(after) if EVENT_ID.fullmatch(after) else 0)
+            return await unless_hung_up(request, EventStream.started(steps, numbered=True))
         except Exception as error:
             return response_to(error)
 

@@ -96,6 +96,20 @@ def test_a_campaign_by_mouse(anna: Visitor, town: Town) -> None:
     assert standing[2].skip_reason == "in a language I do not read"
 
 
+def test_the_focus_moves_as_one_reads(anna: Visitor, town: Town) -> None:
+    page = anna.log_in(TOKEN["anna"], campaign(town, "focus"))
+    shown(page)
+    name = "at => at.id || at.getAttribute('aria-labelledby') || at.textContent.trim()"
+    seen = []
+    while not seen or seen[-1] != "keys":
+        page.keyboard.press("Tab")
+        seen.append(page.locator(":focus").evaluate(name))
+        assert len(seen) < 30, seen
+    top = ["Skip to content", "RLHF", "Campaigns", "Log out", "Guidelines G"]
+    choices = ["A is better1", "Equal0", "Both badX", "B is better2"]
+    assert seen == [*top, "prompt", "pane-0", "pane-1", *choices, "note", "skip", "keys"]
+
+
 def test_a_reload_goes_on_where_it_was(anna: Visitor, town: Town) -> None:
     page = anna.log_in(TOKEN["anna"], campaign(town, "reload"))
     press(page, "1")

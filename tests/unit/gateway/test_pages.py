@@ -109,6 +109,8 @@ def test_curves_grow_while_a_run_goes_on(browser: Browser, town: Town, lived_in:
         expect(page.locator("#state")).to_have_text("cancelled")
         steps = page.locator("[data-metric=loss] .chart").evaluate("chart => chart.data[0].x")
         assert steps == list(range(1, len(steps) + 1))
+        again = "fetch(`${location}/events`, {headers: {'Last-Event-ID': '400000000000000'}}).then(it => it.text())"
+        assert page.evaluate(again) == "data: [DONE]\n\n", "nothing that was seen before comes again"
 
 
 def test_annotators_see_what_is_theirs(browser: Browser, town: Town, lived_in: rlhf.Run) -> None:
