@@ -17,7 +17,7 @@ run: $(INSTALLED)                ## install, then the whole road on one machine:
 test: $(INSTALLED) $(if $(shell command -v npm),$(NODE_INSTALLED))  ## everything CI runs
 	$(BIN)/python -m pytest -m "not full" -n $(TEST_PROCESSES)
 
-test-full: $(INSTALLED)          ## with the heavy tests
+test-full: $(INSTALLED) $(if $(shell command -v npm),$(NODE_INSTALLED))  ## with the heavy tests
 	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)
