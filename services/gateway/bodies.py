@@ -6,9 +6,9 @@ import zlib
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from services.gateway.errors import Refused, invalid_input
+from services.gateway.errors import NOBODY_READS, Refused, invalid_input
 from services.runtime.errors import InvalidInput, Problem
 
 MAX_MODEL_CHARS = 300
@@ -71,7 +71,7 @@ Content = Annotated[str, BeforeValidator(as_text)]
 
 
 async def read_bytes(request: Request, limit: int, seconds: float) -> bytes:
-    """Unpacked where it came as gzip. Raises Refused for one that is too large or too slow."""
+    """Unpacked where it came as gzip. Raises Refused for one that is too large, too slow or broken off."""
     unpacker = gzip_unpacker(request)
     announced = request.headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > limit:
@@ -87,6 +87,8 @@ async def read_bytes(request: Request, limit: int, seconds: float) -> bytes:
                 chunks.append(plain)
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise Refused(NOBODY_READS, "the client hung up before its body was whole") from None
     if unpacker and (not unpacker.eof or unpacker.unused_data):
         raise _not_gzip()
     return b"".join(chunks)

@@ -15,6 +15,8 @@ from services.runtime.errors import Unauthenticated as Unknown
 
 log = logging.getLogger(__name__)
 
+NOBODY_READS = 499  # the status, for the count, of an answer whose client hung up
+
 
 class Refused(ServiceError):
     """What HTTP has a status of its own for."""

@@ -6,10 +6,9 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from services.gateway.errors import Refused
+from services.gateway.errors import NOBODY_READS, Refused
 
 T = TypeVar("T")
-NOBODY_READS = 499
 
 
 async def unless_hung_up(request: Request, work: Awaitable[T]) -> T:

@@ -70,6 +70,22 @@ def test_what_clients_make_up_is_nobodys_label(method: str, path: str, labels: d
     assert value("rlhf_gateway_requests_total", **labels) == before + 1
 
 
+def test_a_client_that_hangs_up_in_the_middle_of_a_body_is_no_fault_of_the_gateway() -> None:
+    """Faults are what the error budget is of."""
+    parts = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def broken_off() -> Any:
+        return next(parts)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/get_reward", "query_string": b"", "headers": headers}
+    door, _ = open_gateway(GatewaySettings(), {})
+    labels = {"method": "POST", "route": "/get_reward", "status": "499"}
+    before = value("rlhf_gateway_requests_total", **labels)
+    asyncio.run(door(scope | {"client": ("127.0.0.1", 1)}, broken_off, nowhere))  # type: ignore[arg-type]
+    assert value("rlhf_gateway_requests_total", **labels) == before + 1
+
+
 async def no_body() -> Any:
     return {"type": "http.request", "body": b""}
 
