@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
-from services.gateway.door import Door, route
+from services.gateway.door import HEALTH, Door, route
 from services.gateway.endpoints import ENDPOINTS, handler
 from services.gateway.errors import Refused, response_to
 from services.gateway.gateway import Gateway
@@ -30,7 +30,7 @@ def open_gateway(settings: GatewaySettings, environ: Mapping[str, str] = os.envi
     routes = [
         *(route(each.path, handler(each, gateway), [each.method]) for each in ENDPOINTS),
         route("/openapi.json", openapi),
-        route("/health", health),
+        route(HEALTH, health),
         *page_routes(gateway),
     ]
 

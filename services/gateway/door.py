@@ -16,6 +16,7 @@ from services.gateway.limits import PLACE, Concurrency
 
 # Where a request keeps which route it took, as a template: what stands in paths is nobody's label.
 ROUTE = "rlhf.route"
+HEALTH = "/health"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Handler = Callable[[Request], Awaitable[Response]]
 POLICY = "; ".join(
@@ -64,6 +65,9 @@ class Door:
         answer = Answer(scope, send, self._headers)
         try:
             self._access.check_host(Request(scope))
+            if scope["path"] == HEALTH:  # asks whether it lives, which it does however full it is
+                await self._app(scope, receive, answer.send)
+                return
             with self._concurrency.one(address(Request(scope))) as place, metrics.in_progress.track_inprogress():
                 scope[PLACE] = place
                 await self._app(scope, receive, answer.send)

@@ -162,6 +162,15 @@ def test_one_client_cannot_take_every_place(town: Town) -> None:
         assert requests.get(f"{url}/v1/models", headers=other, timeout=10).status_code == 200
 
 
+def test_it_lives_however_full_it_is(town: Town) -> None:
+    """Whoever restarts what does not answer /health would break off everything that is in progress."""
+    with town.gateway(max_requests=1, requests_of_one=1) as url, connect(url) as line:
+        head = f"POST /get_reward HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN['shop']}\r\n"
+        line.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
+        wait_until(lambda: requests.get(f"{url}/openapi.json", timeout=10).status_code == 503, seconds=20)
+        assert requests.get(f"{url}/health", timeout=10).json() == {"status": "ok"}
+
+
 def test_one_address_cannot_take_every_connection(town: Town) -> None:
     """Loopback has many addresses; two are two clients."""
     with town.gateway(max_connections=4, connections_of_one=2) as url, ExitStack() as stack:
