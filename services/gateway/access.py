@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import Request
 
@@ -71,7 +71,7 @@ class Access:
 
     def check_host(self, request: Request) -> None:
         """Without tokens, no name but this machine's own: another site's name may be made to point here."""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = _parsed(f"//{request.headers.get('host', '')}").hostname or ""
         if self.open_to_all and not is_loopback(host):
             raise Refused(
                 421, f"host: got {host[:100]!r}, expected localhost or 127.0.0.1, where no tokens are asked for"
@@ -111,5 +111,13 @@ def check_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     if request.method in READING or origin is None:
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if _parsed(origin).netloc != request.headers.get("host"):
         raise Refused(403, f"origin: got {origin[:100]!r}, expected a page of this gateway")
+
+
+def _parsed(url: str) -> SplitResult:
+    """Of nothing where it is no address."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
