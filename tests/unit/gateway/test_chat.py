@@ -106,15 +106,26 @@ def test_nothing_more_is_written_for_a_client_that_hung_up(town: Town, stream: b
     def policy(metric: str) -> float:
         return town.policy_registry.get_sample_value(f"rlhf_policy_{metric}", {"model_name": "base"}) or 0.0
 
+    seed = of_a_long_answer(town)
     written = policy("generation_tokens_total")
-    body = {"model": "base", "messages": MESSAGES, "n": 1 if stream else 16, "temperature": 2, "stream": stream}
+    body = {"model": "base", "messages": MESSAGES, "n": 1 if stream else 16, "temperature": 2, "seed": seed}
     line = http.client.HTTPConnection(town.url.removeprefix("http://"))
     headers = {"Authorization": f"Bearer {TOKEN['shop']}", "Content-Type": "application/json"}
-    line.request("POST", "/v1/chat/completions", json.dumps(body | {"max_tokens": 400}), headers)
+    line.request("POST", "/v1/chat/completions", json.dumps(body | {"max_tokens": 400, "stream": stream}), headers)
     wait_until(lambda: policy("num_requests_running") > 0, seconds=60)
     line.close()
     wait_until(lambda: policy("num_requests_running") == 0, seconds=60)
     assert policy("generation_tokens_total") == written, "tokens are counted with an answer that is whole"
+
+
+def of_a_long_answer(town: Town) -> int:
+    """A seed: of another, the answer may be whole before the client has hung up."""
+    with town.client("shop") as client:
+        for seed in range(60):
+            how = {"temperature": 2.0, "max_new_tokens": 200, "seed": seed}
+            if client.policy.generate([MESSAGES], model="base", **how)[0].finish_reason == "length":
+                return seed
+    raise AssertionError("every answer is short")
 
 
 def test_what_fails_behind_the_gateway_says_nothing_of_what_is_there(town: Town) -> None:
