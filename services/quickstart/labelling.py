@@ -80,11 +80,7 @@ class LabellingPage:
             gold_share=0.0,
             repeat_share=0.0,
         )
-        items = [
-            rlhf.Item(p.case.prompt, [p.chosen, p.rejected], sources=["sft", "sft"], domain=p.case.family)
-            for p in pairs
-        ]
-        self.client.feedback.add_items(campaign, items)
+        self.client.feedback.add_items(campaign, [_item(pair) for pair in pairs])
         return campaign
 
     def _answered(self, campaign: str) -> int:

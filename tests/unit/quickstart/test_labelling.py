@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import rlhf
@@ -103,6 +104,14 @@ def test_a_gateway_that_has_ended_ends_the_waiting(console: Console, client: rlh
     page = LabellingPage(client, f"http://127.0.0.1:{free_port()}", Narrator(console))
     with pytest.raises(PageEnded, match=r"has ended .*see gateway\.log"):
         page._answered("quickstart")
+
+
+def test_a_domain_is_shown_in_words(console: Console) -> None:
+    asked: list[rlhf.Item] = []
+    feedback = SimpleNamespace(create=lambda *_, **__: None, add_items=lambda campaign, items: asked.extend(items))
+    pair = replace(PAIRS_OF_THREE[0], case=replace(CASES[0], family="small_talk"))
+    LabellingPage(SimpleNamespace(feedback=feedback), "", Narrator(console))._open([pair])  # type: ignore[arg-type]
+    assert [(item.domain, item.responses) for item in asked] == [("small talk", [pair.chosen, pair.rejected])]
 
 
 def test_services_that_run_already_are_not_asked_for_a_page(tmp_path: Path, client: rlhf.Client) -> None:
