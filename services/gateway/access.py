@@ -12,7 +12,7 @@ from starlette.requests import Request
 from services.gateway.errors import Refused
 from services.gateway.limits import PLACE, RateLimit
 from services.gateway.sessions import HEADER, Sessions
-from services.runtime.errors import Unauthenticated
+from services.runtime.errors import PermissionDenied, Unauthenticated
 from services.runtime.identity import Gate, Identity, Role
 from services.runtime.settings import is_loopback
 
@@ -41,12 +41,12 @@ class Access:
     def admit(self, request: Request, roles: Collection[Role]) -> Caller:
         """Raises Unauthenticated, PermissionDenied, Overloaded, or Refused for what another site's page may send."""
         check_origin(request)
-        sent = sent_token(request)
-        token = sent or self._sessions.token(request)
         try:
+            sent = sent_token(request)
+            token = sent or self._sessions.token(request)
             what = f"{request.method} {request.url.path}"
             identity = self._gate.admit(f"Bearer {token}" if token else None, roles, what)
-        except Unauthenticated:
+        except (Unauthenticated, PermissionDenied):
             self.take_stranger(request)
             raise
         if self.open_to_all:

@@ -133,6 +133,14 @@ def test_a_flood_from_one_client_keeps_nobody_else_out(town: Town, hundreds: int
         assert all(wait == ("" if status == 200 else "1") for status, wait in answers)
 
 
+@pytest.mark.parametrize("sent", [f"Bearer {TOKEN['anna']}", "Bearer nobody", "Basic !", ""])
+def test_who_is_refused_again_and_again_is_told_to_wait(town: Town, sent: str) -> None:
+    """Whether the token is that of another role, unknown, unreadable or not there."""
+    with town.gateway(requests_per_second=0.001, request_burst=2) as url:
+        statuses = [post(url, json=SMALL, headers={"Authorization": sent}).status_code for _ in range(3)]
+    assert statuses == [*[403 if "anna" in sent else 401] * 2, 429]
+
+
 def test_more_than_so_many_at_once_are_asked_to_come_back(town: Town) -> None:
     async def storm(url: str) -> list[int]:
         body = {"model": "base", "messages": [{"role": "user", "content": "tea"}], "max_tokens": 40}
