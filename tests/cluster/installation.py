@@ -44,7 +44,11 @@ replacements:
         fieldPaths: ["spec.template.spec.containers.[name=service].env.[name=RLHF_TRAINER_WORKER_IMAGE].value"]
 """
 # Of the trainer, so that what cannot go well is told in seconds.
-IMPATIENT = ("RLHF_TRAINER_ROOM_SECONDS=20", "RLHF_TRAINER_REPAIR_SECONDS=20", "RLHF_TRAINER_MAX_ATTEMPTS=5")
+IMPATIENT = {
+    "RLHF_TRAINER_ROOM_SECONDS": "20",
+    "RLHF_TRAINER_REPAIR_SECONDS": "20",
+    "RLHF_TRAINER_MAX_ATTEMPTS": "5",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class Installation:
         finally:
             installed.kubectl("delete", "namespace", installed.namespace, "--wait=true", "--timeout=300s")
 
-    def apply(self, *settings: str, trainer: dict[str, Any] | None = None, ready: bool = True) -> None:
+    def apply(
+        self, settings: dict[str, str] | None = None, *, trainer: dict[str, Any] | None = None, ready: bool = True
+    ) -> None:
         """The overlay, with more settings of the trainer and changes to its pod; returns when all of it is ready."""
         patch = {
             "apiVersion": "apps/v1",
@@ -81,7 +87,7 @@ class Installation:
             overlay=overlay,
             name=name,
             tag=tag,
-            settings=", ".join([*IMPATIENT, *settings]),
+            settings=", ".join(f"{name}={value}" for name, value in {**IMPATIENT, **(settings or {})}.items()),
         )
         (self.folder / "trainer.json").write_text(json.dumps(patch))
         (self.folder / "kustomization.yaml").write_text(text)

@@ -25,8 +25,8 @@ LITTLE = {"cpu": "50m", "memory": "64Mi"}  # of a pod that nothing will run in: 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _as_it_was(installation: Installation) -> Iterator[None]:
-    """Each test says how the trainer is to be; after the last one it is what the others want."""
+def _as_it_was(installation: Installation, judge: str) -> Iterator[None]:
+    """Each test says how the trainer is to be; what they share is made before, and afterwards it is as it was."""
     yield
     installation.apply()
 
@@ -78,14 +78,14 @@ def test_an_image_that_cannot_be_pulled(client: rlhf.Client, installation: Insta
 
 
 def test_a_secret_that_is_not_there(client: rlhf.Client, installation: Installation, data: dict[str, str]) -> None:
-    installation.apply("RLHF_TRAINER_WORKER_TOKEN_SECRET=nowhere")
+    installation.apply({"RLHF_TRAINER_WORKER_TOKEN_SECRET": "nowhere"})
     assert "nowhere" in failed(client, data, "no-secret", **LITTLE)
 
 
 def test_wrong_keys_of_the_bucket(client: rlhf.Client, installation: Installation, data: dict[str, str]) -> None:
     keys = ("--from-literal=AWS_ACCESS_KEY_ID=nobody", "--from-literal=AWS_SECRET_ACCESS_KEY=nothing")
     installation.kubectl("create", "secret", "generic", "wrong-keys", *keys)
-    installation.apply("RLHF_TRAINER_WORKER_STORAGE_SECRET=wrong-keys")
+    installation.apply({"RLHF_TRAINER_WORKER_STORAGE_SECRET": "wrong-keys"})
     reason = failed(client, data, "wrong-keys").lower()
     assert "storage" in reason
     assert "access" in reason or "credential" in reason or "key" in reason
@@ -98,17 +98,17 @@ def test_storage_that_workers_do_not_reach(
     address = installation.get("service", "rlhf-object-store")["spec"]["clusterIP"]
     known = [{"ip": address, "hostnames": ["known-to-some"]}]
     pod = {"hostAliases": known, "containers": [container("known-to-some")]}
-    installation.apply("RLHF_TRAINER_MAX_ATTEMPTS=2", trainer=pod)
+    installation.apply({"RLHF_TRAINER_MAX_ATTEMPTS": "2"}, trainer=pod)
     reason = failed(client, data, "wrong-storage")
     assert "given up after 2 attempts" in reason
-    assert "known-to-some:9000" in reason
+    assert "known-to-some" in reason
 
 
 def test_storage_that_the_trainer_does_not_reach(installation: Installation) -> None:
     """Then there is no service that could hold a run: its pod says why it does not start."""
     installation.apply(trainer={"containers": [container("nowhere.invalid")]}, ready=False)
     of_trainer = ("--selector", "app.kubernetes.io/name=rlhf-trainer", "--tail=20", "--ignore-errors")
-    eventually(lambda: "nowhere.invalid:9000" in installation.kubectl("logs", *of_trainer), 300)
+    eventually(lambda: "nowhere.invalid" in installation.kubectl("logs", *of_trainer), 300)
     assert [pod for pod in installation.get("pods", *of_trainer[:2])["items"] if is_ready(pod)] == []
 
 
@@ -116,7 +116,7 @@ def test_a_service_that_is_not_there(
     client: rlhf.Client, installation: Installation, data: dict[str, str], judge: str
 ) -> None:
     spec = rlhf.Ppo(policy_model=data["base"], reward_model=judge, prompts=data["prompts"], steps=1, prompts_per_step=8)
-    installation.apply("RLHF_TRAINER_POLICY=dns:///nobody:50051", "RLHF_TRAINER_SERVICE_SECONDS=20")
+    installation.apply({"RLHF_TRAINER_POLICY": "dns:///nobody:50051", "RLHF_TRAINER_SERVICE_SECONDS": "20"})
     run = client.runs.create(spec, name="wrong-endpoint")
     eventually(lambda: run.refresh().done, 900)
     assert run.state == "failed"

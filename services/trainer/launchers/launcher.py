@@ -51,6 +51,15 @@ class Exit:
 
 Sight = Waiting | Running | Exit
 
+PASSING = "for now: "  # begins the last words of a worker whose trouble may be over before the next one starts
+
+
+def could_not_go_on(last_words: str) -> Exit:
+    """Of a worker that left its last words to the launcher, as it could not tell storage."""
+    text = last_words.strip()
+    verdict = Verdict.CRASHED if text.startswith(PASSING) else Verdict.HOPELESS
+    return Exit(f"could not go on: {text.removeprefix(PASSING)}", verdict)
+
 
 class LaunchRefused(ServiceError):
     """No worker of this run can be started here; the message says why and what helps."""

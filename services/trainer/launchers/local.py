@@ -14,7 +14,7 @@ import psutil
 
 from services.runtime.channels import own_variables
 from services.trainer.launchers.command import MODULE, WorkerSettings
-from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running, Verdict
+from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running, could_not_go_on
 
 # A worker waits for a line before it becomes the worker (same process id). A control plane that dies before it has
 # recorded the worker closes the pipe instead, and the worker goes away unheard.
@@ -132,7 +132,7 @@ def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, st
 def _last_words(launch: Launch) -> Exit | None:
     """A worker's own, where it had no other place to leave them."""
     file = Path(launch["log"]).with_name(LAST_WORDS)
-    return Exit(f"could not go on: {file.read_text().strip()}", Verdict.HOPELESS) if file.exists() else None
+    return could_not_go_on(file.read_text()) if file.exists() else None
 
 
 def _process(launch: Launch) -> psutil.Process | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from services.trainer.launchers.launcher import Exit, Verdict
+from services.trainer.launchers.launcher import Exit, Verdict, could_not_go_on
 
 Model = Any  # of the `kubernetes` client; its own types say that any field of them may be missing
 
@@ -72,5 +72,5 @@ def _container_end(pod: Model, ended: Any) -> Exit:
     if ended.exit_code == SIGKILL_CODE:
         return Exit(f"was killed (SIGKILL) on node {node(pod)}, perhaps because memory ran out; {MEMORY}")
     if ended.message:
-        return Exit(f"could not go on: {ended.message.strip()}", Verdict.HOPELESS)
+        return could_not_go_on(ended.message)
     return Exit(f"ended with exit code {ended.exit_code} and without a last word")

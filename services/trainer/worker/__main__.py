@@ -22,6 +22,7 @@ from services.storage.datasets import DatasetStore
 from services.storage.models import ModelStore
 from services.storage.object_store import ObjectStore
 from services.trainer import attempts, specs
+from services.trainer.launchers.launcher import PASSING
 from services.trainer.recipes import RunSpec
 from services.trainer.worker import pipeline
 from services.trainer.worker.attempt import FollowedAttempt, LiveAttempt, Stopped
@@ -112,9 +113,9 @@ def follow(settings: WorkerSettings, ranks: Ranks) -> Outside:
 
 
 def leave(last_words: Path | None, error: ServiceError) -> None:
-    """What may be otherwise later is not said: another attempt is made then."""
-    if last_words and not isinstance(error, RetryLater):
-        last_words.write_text(error.message)
+    """What may be otherwise later is marked: another attempt is made then."""
+    if last_words:
+        last_words.write_text(f"{PASSING if isinstance(error, RetryLater) else ''}{error.message}")
 
 
 def work(bench: Workbench, spec: RunSpec) -> int:

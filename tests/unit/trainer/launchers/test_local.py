@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.trainer.launchers.launcher import Assignment, Exit, LaunchRefused, Running, Verdict
+from services.trainer.launchers.launcher import PASSING, Assignment, Exit, LaunchRefused, Running, Verdict
 from services.trainer.launchers.local import LocalLauncher, WorkerSettings, describe, worker_environment
 from services.trainer.placement import Placement
 
@@ -157,13 +157,14 @@ def test_several_processes_are_started_by_torchrun(tmp_path: Path) -> None:
     assert sorted(line for line in printed(launcher, launch).splitlines() if line[0].isdigit()) == ["0 2 3", "1 2 3"]
 
 
-def test_last_words_leave_no_hope(launchers: Launchers) -> None:
-    code = "import sys; open(sys.argv[-1], 'w').write('the bucket is gone\\n'); sys.exit(1)"
+@pytest.mark.parametrize(("mark", "verdict"), [("", Verdict.HOPELESS), (PASSING, Verdict.CRASHED)])
+def test_last_words_leave_no_hope_unless_they_say_so(launchers: Launchers, mark: str, verdict: Verdict) -> None:
+    code = f"import sys; open(sys.argv[-1], 'w').write('{mark}the bucket is gone\\n'); sys.exit(1)"
     launcher = launchers(code)
     launch = launcher.prepare(JOB)
     launcher.begin(JOB, launch)
     until(lambda: ended(launcher, launch))
-    assert launcher.poll(launch) == Exit("could not go on: the bucket is gone", Verdict.HOPELESS)
+    assert launcher.poll(launch) == Exit("could not go on: the bucket is gone", verdict)
 
 
 def test_a_worker_that_cannot_be_started_is_refused_with_the_reason(tmp_path: Path) -> None:
