@@ -89,12 +89,14 @@ def allow_files(connections: int) -> None:
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that gives a connection `head_seconds` to ask for something, whatever else it sends meanwhile."""
+    """HTTP/1.1 that gives a connection `head_seconds` to ask for something, whatever else it sends meanwhile, and
+    `unread_seconds` to take what was sent, of which a piece more is kept ready and no more."""
 
-    def __init__(self, *given: Any, head_seconds: float, **named: Any) -> None:
+    def __init__(self, *given: Any, head_seconds: float, unread_seconds: float, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._head_seconds = head_seconds
+        self._head_seconds, self._unread_seconds = head_seconds, unread_seconds
         self._patience: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -104,8 +106,17 @@ class Protocol(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._unread_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._reads()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._be_patient()
+        self._reads()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
@@ -118,3 +129,8 @@ class Protocol(H11Protocol):
         if self._patience:
             self._patience.cancel()
             self._patience = None
+
+    def _reads(self) -> None:
+        if self._unread:
+            self._unread.cancel()
+            self._unread = None

@@ -74,7 +74,9 @@ def configure(app, settings: GatewaySettings) -> uvicorn.Config:
     warn_of_plaintext(settings, secured or settings.https)
     return uvicorn.Config(
         app,
-        http=partial(Protocol, head_seconds=settings.head_seconds),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            Protocol, head_seconds=settings.head_seconds, unread_seconds=settings.unread_seconds
+        ),
         ws="none",
         lifespan="off",
         log_config=None,

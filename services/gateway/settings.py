@@ -28,6 +28,7 @@ class GatewaySettings(ListenSettings):
     max_connections: int = 2048  # open at once; who comes then is hung up on
     connections_of_one: int = 512  # of these, one address's share: raise it behind a proxy
     head_seconds: float = 20.0  # how long a connection may be open before it asks for something
+    unread_seconds: float = 60.0  # how long a client may leave what was sent to it
     idle_seconds: float = 75.0  # how long it is kept for the next request
     requests_per_second: float = 200.0  # of one client, over a longer time
     request_burst: int = 1000  # that one client may send at once
@@ -42,7 +43,7 @@ class GatewaySettings(ListenSettings):
         yield from super().problems()
         yield from not_positive(self, "session_hours", "max_body_mib", "max_requests", "body_seconds")
         yield from not_positive(self, "requests_of_one", "max_connections", "connections_of_one")
-        yield from not_positive(self, "head_seconds", "idle_seconds")
+        yield from not_positive(self, "head_seconds", "unread_seconds", "idle_seconds")
         yield from not_positive(self, "requests_per_second", "request_burst", "logins_per_minute")
         if self.session_key and len(self.session_key) < MIN_KEY_LENGTH:
             yield Problem("RLHF_SESSION_KEY", "a short key", f"{MIN_KEY_LENGTH} random characters or more")

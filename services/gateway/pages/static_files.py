@@ -11,10 +11,12 @@ import plotly
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 FOLDER = Path(__file__).parent / "static"
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+PIECE_BYTES = 1 << 16
 FILES = {path.name: path for path in (*FOLDER.iterdir(), PLOTLY) if path.suffix in KINDS}
 
 
@@ -52,4 +54,15 @@ async def static_file(request: Request) -> Response:
         return Response(status_code=304, headers=headers)
     packed = "gzip" in request.headers.get("accept-encoding", "")
     headers |= {"Content-Encoding": "gzip"} if packed else {}
-    return Response(file.packed if packed else file.plain, headers=headers, media_type=KINDS[FILES[name].suffix])
+    return Pieces(file.packed if packed else file.plain, headers=headers, media_type=KINDS[FILES[name].suffix])
+
+
+class Pieces(Response):
+    """Each is sent when the one before has been taken, so that no client makes us hold copies of whole files."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), PIECE_BYTES):
+            piece = self.body[start : start + PIECE_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})

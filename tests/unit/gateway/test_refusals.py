@@ -3,10 +3,11 @@
 import asyncio
 import gzip
 import json
+import re
 import select
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import aiohttp
 import pytest
@@ -206,6 +207,26 @@ def test_a_connection_that_asks_for_nothing_is_closed(town: Town, sent: bytes, a
             assert health(line)
         line.sendall(sent)
         assert hung_up(line)
+
+
+def test_a_client_that_takes_nothing_of_its_answer_is_hung_up_on(town: Town) -> None:
+    """A large file, so that the system's own buffers do not hold all of it."""
+    with town.gateway(connections_of_one=1, unread_seconds=0.5) as url, ExitStack() as stack:
+        line = stack.enter_context(connect(url))
+        line.sendall(b"GET /static/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: health(stack.enter_context(connect(url))), seconds=60)
+        head, _, body = taken(line).partition(b"\r\n\r\n")
+        length = int(re.findall(rb"content-length: (\d+)", head.lower())[0])
+        assert len(body) < length
+
+
+def taken(line: socket.socket) -> bytes:
+    """All that is still there."""
+    found = b""
+    with suppress(ConnectionError):
+        while part := line.recv(1 << 16):
+            found += part
+    return found
 
 
 def connect(url: str, source: str = "127.0.0.1") -> socket.socket:
