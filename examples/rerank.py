@@ -38,6 +38,10 @@ def ask(prompt: str, given: argparse.Namespace) -> list[str]:
             max_tokens=given.max_tokens,
             temperature=given.temperature,
         )
+        if not completion.choices:
+            sys.exit(
+                f"error: {given.base_url} gave {len(answers)} of {given.n} answers and then none; try a smaller -n"
+            )
         answers += [choice.message.content or "" for choice in completion.choices]
     return answers
 

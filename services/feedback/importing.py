@@ -93,6 +93,8 @@ def merged(
             rng.shuffle(order)
             items.append(_reordered(row.item, order))
         item = items[places[key]]
+        if _better(item) != _better(row.item):
+            raise _no_truth(places[key])
         said += [(places[key], _in_order_of(item, row.item, one)) for one in row.said]
     if kind is ImportKind.GOLD:
         return [dataclasses.replace(item, gold=_gold(item, place, said)) for place, item in enumerate(items)], []
@@ -146,9 +148,17 @@ def _gold(item: Item, place: int, said: Sequence[tuple[int, Said]]) -> int:
         None
     }
     if len(choices) != 1:
-        given = "contradictory labels" if choices else "no preference"
-        raise InvalidInput(Problem(f"item {place + 1}", given, "one response that is known to be better"))
+        raise _no_truth(place, "contradictory labels" if choices else "no preference")
     return int(choices.pop() or 0)
+
+
+def _better(item: Item) -> str | None:
+    """The response that is known to be better, where it is known."""
+    return None if item.gold is None else item.responses[item.gold]
+
+
+def _no_truth(place: int, given: str = "contradictory labels") -> InvalidInput:
+    return InvalidInput(Problem(f"item {place + 1}", given, "one response that is known to be better"))
 
 
 def _judgements(items: Sequence[Item], said: Sequence[tuple[int, Said]], request: str) -> list[Judgement]:

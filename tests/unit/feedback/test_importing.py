@@ -82,6 +82,18 @@ async def test_gold_is_what_the_file_prefers(tmp_path: Path) -> None:
     assert (found.gold_accuracy.value, found.gold_accuracy.count) == (1, 6)
 
 
+async def test_gold_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "responses": pair, "gold": 0, "kind": "skip"} for pair in (["a", "b"], ["b", "a"])]
+    same = [rows[0], {**rows[1], "gold": 1}]
+    async with desk(tmp_path) as service:
+        await service.create()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await send(service, lines(rows), kind=pb.IMPORT_KIND_GOLD)
+        answer = await send(service, lines(same), kind=pb.IMPORT_KIND_GOLD)
+    assert "item 1: got contradictory labels" in str(caught.value.details())
+    assert answer.campaign.progress.gold_items == 1
+
+
 async def test_judgements_of_helpsteer3_come_with_their_raters(tmp_path: Path) -> None:
     async with desk(tmp_path) as service:
         await service.create()
