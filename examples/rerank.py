@@ -39,9 +39,7 @@ def ask(prompt: str, given: argparse.Namespace) -> list[str]:
             temperature=given.temperature,
         )
         if not completion.choices:
-            sys.exit(
-                f"error: {given.base_url} gave {len(answers)} of {given.n} answers and then none; try a smaller -n"
-            )
+            sys.exit(f"error: {given.base_url} gave {len(answers)} of {given.n} answers, then none; try a smaller -n")
         answers += [choice.message.content or "" for choice in completion.choices]
     return answers
 
