@@ -3,86 +3,18 @@ small API server; the test is the controllers, the node and the worker."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rlhf.v1 import trainer_pb2 as pb
 
-from services.runtime.server import Address
 from services.storage.location import open_store
-from services.trainer import attempts, service, watched_worker
-from services.trainer.attempts import Attempt, StageOutcome, Status
-from services.trainer.launchers import cluster as cluster_module
-from services.trainer.launchers.launcher import Launcher
-from services.trainer.launching import cluster_launcher
-from services.trainer.placement import cluster_problems
-from services.trainer.settings import TrainerSettings
+from services.trainer import attempts
+from services.trainer.attempts import Attempt, Status
 from tests.unit.trainer.control_planes import Stubs, control_plane, sft
 from tests.unit.trainer.launchers.api_server import Cluster
-from tests.unit.trainer.launchers.controllers import (
-    Controllers,
-    evicted,
-    running,
-    terminated,
-    unscheduled,
-    waiting,
-)
-
-PATIENT = {"room_seconds": 600.0, "repair_seconds": 600.0}
-IMPATIENT = {"room_seconds": 0.0, "repair_seconds": 0.0}
-ControlPlane = Callable[..., AbstractAsyncContextManager[Stubs]]
-
-
-@pytest.fixture
-def trainer(folder: Path, controllers: Controllers, monkeypatch: pytest.MonkeyPatch) -> ControlPlane:
-    """Makes control planes over one storage and one cluster, that look again after a tenth of a second."""
-    monkeypatch.setattr(watched_worker, "LOOK_AGAIN_SECONDS", 0.1)
-    monkeypatch.setattr(cluster_module, "EVENTS_SECONDS", 0.1)
-    monkeypatch.setattr(cluster_module, "LOST_NODE_SECONDS", -10.0)
-    monkeypatch.setattr(service, "local_problems", cluster_problems)  # the storage is a folder of this machine
-
-    def launch(settings: TrainerSettings, _: Address) -> Launcher:
-        told = {"namespace": "default", "advertise": "rlhf-trainer:50054", "worker_image": "rlhf:1"}
-        return cluster_launcher(replace(settings, **told), controllers.api)
-
-    @asynccontextmanager
-    async def plane(**settings: Any) -> AsyncIterator[Stubs]:
-        given = {**PATIENT, "stop_workers": False, "stop_seconds": 1.0, **settings}
-        async with control_plane(folder, launch=launch, **given) as stubs:
-            yield stubs
-
-    return plane
-
-
-async def until_job(controllers: Controllers, run: pb.Run, attempt: int = 1) -> str:
-    name = f"{run.id}-a{attempt}"
-    await eventually(lambda: name in controllers.jobs())
-    return name
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
-
-
-async def until_reason(stubs: Stubs, run: pb.Run, words: str) -> pb.Run:
-    deadline = time.monotonic() + 20
-    while words not in (now := (await stubs.runs.GetRun(pb.GetRunRequest(run_id=run.id))).run).reason:
-        assert time.monotonic() < deadline, now.reason
-        await asyncio.sleep(0.05)
-    return now
-
-
-def finish(folder: Path, run: pb.Run, attempt: int = 1) -> None:
-    """What a worker leaves that has done everything."""
-    outcome = StageOutcome("sft", "made", "1.4-00000000", "d" * 64, {"loss": 0.5})
-    Attempt(open_store(str(folder / "store")), run.id, attempt).write_outcome(outcome)
+from tests.unit.trainer.launchers.cluster_runs import ControlPlane, eventually, finish, until_job, until_reason
+from tests.unit.trainer.launchers.controllers import Controllers, evicted, running, terminated, unscheduled, waiting
 
 
 async def test_a_run_goes_from_a_job_to_a_model(
@@ -111,142 +43,6 @@ async def test_a_run_goes_from_a_job_to_a_model(
     assert (done.attempt, done.results[0].model_version.model) == (1, "made")
     assert printed == "sft step 1\nsft step 2\n"
     assert told == ["Queued", "Waiting", "Waiting", "Running", "Succeeded"]
-
-
-LESS = "ask for less in the run's placement, or give the cluster more"
-IMAGE = "the trainer's setting worker_image names it"
-SECRETS = "the trainer's settings worker_storage_secret, worker_token_secret and worker_tls_secret name what it needs"
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [
-        pytest.param(
-            unscheduled("0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
-            f"no node has room for the worker's pod: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.; {LESS}",
-            id="unschedulable",
-        ),
-        pytest.param(
-            waiting("ImagePullBackOff", 'Back-off pulling image "rlhf:1"'),
-            f"the worker's image 'rlhf:1' cannot be pulled: Back-off pulling image \"rlhf:1\"; {IMAGE}",
-            id="image",
-        ),
-        pytest.param(
-            waiting("CreateContainerConfigError", 'secret "s3" not found'),
-            f'the worker\'s container cannot be made: secret "s3" not found; {SECRETS}',
-            id="secret",
-        ),
-    ],
-)
-async def test_what_a_pod_waits_for_is_said_while_it_waits_and_when_it_waited_too_long(
-    trainer: ControlPlane, controllers: Controllers, status: dict, words: str
-) -> None:
-    async with trainer() as stubs:
-        run = await stubs.create()
-        controllers.add_pod(await until_job(controllers, run), status)
-        waits = await until_reason(stubs, run, words)
-    async with trainer(**IMPATIENT) as stubs:
-        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
-        told = [event.message for event in await stubs.happenings(run.id)]
-    assert waits.state == pb.RUN_STATE_QUEUED
-    assert failed.reason == f"the worker of attempt 1 never started: {words}"
-    assert words in told
-    assert controllers.jobs() == [], "nothing of it is left to start later"
-
-
-async def test_an_image_name_that_is_none_fails_at_once(trainer: ControlPlane, controllers: Controllers) -> None:
-    async with trainer() as stubs:
-        run = await stubs.create()
-        status = waiting("InvalidImageName", 'couldn\'t parse image name "RLHF"')
-        controllers.add_pod(await until_job(controllers, run), status)
-        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
-    assert "cannot be used: couldn't parse image name" in failed.reason
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason", "message", "words"),
-    [
-        (
-            "Job",
-            "FailedCreate",
-            'Error creating: pods "x" is forbidden: exceeded quota: few, requested: cpu=2, used: cpu=3, limited: cpu=4',
-            "the quota leaves no room for the worker's pod: few, requested: cpu=2, used: cpu=3, limited: cpu=4; "
-            + LESS,
-        ),
-        (
-            "Job",
-            "FailedCreate",
-            'Error creating: pods "x" is forbidden: no PriorityClass with name high was found',
-            'the cluster refuses the worker\'s pod: Error creating: pods "x" is forbidden: no PriorityClass with name',
-        ),
-        (
-            "Pod",
-            "FailedMount",
-            'MountVolume.SetUp failed for volume "tls" : secret "tls" not found',
-            f'the worker\'s pod cannot be set up: MountVolume.SetUp failed for volume "tls" : secret "tls" not found; '
-            f"{SECRETS}",
-        ),
-    ],
-)
-async def test_what_only_events_say_is_said_too(
-    trainer: ControlPlane, controllers: Controllers, kind: str, reason: str, message: str, words: str
-) -> None:
-    async with trainer() as stubs:
-        run = await stubs.create()
-        name = await until_job(controllers, run)
-        if kind == "Pod":
-            name = controllers.add_pod(name, waiting("ContainerCreating"))
-        controllers.tell(kind, name, reason, message)
-        await until_reason(stubs, run, words)
-    async with trainer(**IMPATIENT) as stubs:
-        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
-    assert words in failed.reason
-
-
-async def test_without_permission_a_run_fails_at_once_and_says_which(trainer: ControlPlane, cluster: Cluster) -> None:
-    message = 'jobs.batch is forbidden: User "system:serviceaccount:ml:t" cannot create resource "jobs"'
-    cluster.refuse("POST", "jobs", 403, message)
-    async with trainer() as stubs:
-        run = await stubs.create()
-        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
-        printed = await stubs.logs(run.id, follow=True)
-    assert failed.reason == (
-        f"the worker's Job cannot be created: it may not: {message}; the Role in k8s/base that is meant for the "
-        "trainer's service account allows it"
-    )
-    assert printed == ""
-
-
-async def test_a_quota_of_jobs_is_waited_for(
-    trainer: ControlPlane, controllers: Controllers, cluster: Cluster, folder: Path
-) -> None:
-    message = 'jobs.batch "x" is forbidden: exceeded quota: few, requested: count/jobs.batch=1, used: 9, limited: 9'
-    cluster.refuse("POST", "jobs", 403, message)
-    async with trainer() as stubs:
-        run = await stubs.create()
-        await until_reason(stubs, run, f"the worker's Job cannot be created: {message}")
-        cluster.refusals.clear()
-        controllers.add_pod(await until_job(controllers, run), running())
-        await stubs.until(run.id, pb.RUN_STATE_RUNNING)
-
-
-async def test_an_api_server_that_is_away_is_waited_for(
-    trainer: ControlPlane, controllers: Controllers, cluster: Cluster
-) -> None:
-    cluster.refuse("POST", "jobs", 503, "etcdserver: leader changed")
-    async with trainer() as stubs:
-        run = await stubs.create()
-        await until_reason(stubs, run, "the worker's Job cannot be created: etcdserver: leader changed")
-        cluster.refusals.clear()
-        await until_job(controllers, run)
-
-
-async def test_a_job_that_the_cluster_finds_invalid_fails_its_run(trainer: ControlPlane, cluster: Cluster) -> None:
-    cluster.refuse("POST", "jobs", 422, 'Job.batch "x" is invalid: spec.template.spec.containers[0].image: Required')
-    async with trainer() as stubs:
-        run = await stubs.create()
-        failed = await stubs.until(run.id, pb.RUN_STATE_FAILED)
-    assert 'Job.batch "x" is invalid: spec.template.spec.containers[0].image: Required' in failed.reason
 
 
 CRASHES = {
