@@ -12,12 +12,12 @@ from pathlib import Path
 from services.quickstart.quickstart import main as quickstart
 from services.quickstart.report import interval
 from services.simulator.base_model import WEIGHTS
+from services.simulator.evaluation import RECOVERED_BAR
 
 OUT = Path("build/acceptance")
 SEEDS = (0, 1, 2)
 SECOND_WORLD = "harbour"
 ROOT = Path(__file__).parents[2]
-RECOVERED_BAR = 0.8
 SECONDS_BAR, MEMORY_BAR_MIB = 300, 6 * 1024
 HASHED = ("constraints.txt", "services/trainer/recipes.py", "services/quickstart/plan.py")
 

@@ -69,7 +69,7 @@ def main(
         "curves": road.curves,
     }
     write_report(results, out)
-    print_summary(results, out, narrator.console)
+    print_summary(results, out, "" if client else where, narrator.console)
     return results
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.quickstart.curves import Plot, plots
+from services.simulator.evaluation import RECOVERED_BAR
 
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 COLORS = {"base": "#8d99ae", "sft": "#3a86ff", "ppo": "#2a9d8f", "dpo": "#e76f51"}
@@ -20,6 +21,7 @@ def write_report(results: dict, out: Path) -> None:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(TEMPLATE.read_text()).render(
         results=results,
+        recovered_bar=RECOVERED_BAR,
         plotly=get_plotlyjs(),
         figures=[(_curve(plot), plot.reading) for plot in plots(results["curves"])],
         gold=_gold_plot(results["judged"]),
@@ -27,7 +29,8 @@ def write_report(results: dict, out: Path) -> None:
     (out / "report.html").write_text(page)
 
 
-def print_summary(results: dict, out: Path, console: Console) -> None:
+def print_summary(results: dict, out: Path, storage: str, console: Console) -> None:
+    """`storage` holds the models; empty where services that run already have them."""
     table = Table(title="Gold on held-out prompts (95 % intervals)")
     for column in ("comparison", "difference", "at matched length", "bar", ""):
         table.add_column(column)
@@ -38,7 +41,8 @@ def print_summary(results: dict, out: Path, console: Console) -> None:
     reward = results["reward_model"]
     recovered = f"{reward['recovered']:.0%} [{reward['recovered_low']:.0%}, {reward['recovered_high']:.0%}]"
     console.print(f"Reward model: {reward['accuracy']:.1%} of {reward['pairs']} held-out pairs (Bayes ceiling "
-                  f"{reward['ceiling']:.1%}): {recovered} of what can be known")  # fmt: skip
+                  f"{reward['ceiling']:.1%}): {recovered} of what can be known; the bar is {RECOVERED_BAR:.0%}: "
+                  f"{'above' if reward['recovered'] >= RECOVERED_BAR else 'NOT above'}")  # fmt: skip
     for name in ("ppo", "dpo"):
         print_kl = results["judged"][name]["held_out"]
         console.print(f"KL of {name} to the reference: {print_kl['kl_to_sft']:.2f} nats per response")
@@ -48,6 +52,8 @@ def print_summary(results: dict, out: Path, console: Console) -> None:
             console.print(f"  {name:4}  {sample[name]!r}", markup=False)
     console.print(f"\n{results['seconds']['total']:.0f} s, at most {results['peak_memory_mib']} MiB; "
                   f"report: {out / 'report.html'}")  # fmt: skip
+    if storage:
+        console.print(f"The models base, sft, reward, ppo and dpo are served by: rlhf up --storage {storage}")
 
 
 def interval(effect: dict) -> str:

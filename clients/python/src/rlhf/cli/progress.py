@@ -20,7 +20,7 @@ from rlhf.run import Run, StepEvent
 from rlhf.runs import RunHandle
 
 # Shown beside a bar, where a stage reports them.
-SHOWN_METRICS = ("loss", "accuracy", "reward", "score", "kl")
+SHOWN_METRICS = ("loss", "accuracy", "held_out_accuracy", "reward", "score", "kl")
 
 
 @contextmanager
