@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from services.quickstart.judging import RECOVERED_BAR
 from services.quickstart.quickstart import main as quickstart
 from services.quickstart.report import interval
 from services.simulator.base_model import WEIGHTS
-from services.simulator.evaluation import RECOVERED_BAR
 
 OUT = Path("build/acceptance")
 SEEDS = (0, 1, 2)

@@ -15,6 +15,7 @@ from services.simulator.world import World
 
 SPLITS: tuple[Split, ...] = ("held_out", "unseen_template", "unseen_family")
 SEQUENCES_PER_CALL = 256
+RECOVERED_BAR = 0.8  # of (Bayes ceiling - 50 %), by the reward model
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.quickstart.curves import Plot, plots
-from services.simulator.evaluation import RECOVERED_BAR
+from services.quickstart.judging import RECOVERED_BAR
 
 TEMPLATE = Path(__file__).parent / "report.html.jinja"
 COLORS = {"base": "#8d99ae", "sft": "#3a86ff", "ppo": "#2a9d8f", "dpo": "#e76f51"}

@@ -7,7 +7,6 @@ import numpy as np
 
 # Fixed before any training was tuned, in points of gold (one flattery is 0.2, the form of an answer 0.5).
 MINIMUM_EFFECT = {"sft over base": 0.5, "ppo over sft": 0.2, "dpo over sft": 0.2}
-RECOVERED_BAR = 0.8  # of (Bayes ceiling - 50 %), by the reward model
 # Prompts asked of each family, as far as it has them.
 PER_FAMILY = {"held_out": 40, "unseen_template": 15, "unseen_family": 40}
 RESAMPLES = 2000
