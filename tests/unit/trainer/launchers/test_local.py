@@ -147,7 +147,8 @@ def test_an_end_is_told_in_words(code: int, words: str) -> None:
 
 def test_several_processes_are_started_by_torchrun(tmp_path: Path) -> None:
     settings = WorkerSettings("store", "trainer:1", "policy:1", "reward:1", "reference:1", tmp_path)
-    line = "import os; print(os.environ['RANK'], os.environ['WORLD_SIZE'], os.environ['OMP_NUM_THREADS'])"
+    # In one write: where output is not buffered, print's end of line is another, and those of two ranks may mix.
+    line = "import os; os.write(1, '{RANK} {WORLD_SIZE} {OMP_NUM_THREADS}\\n'.format(**os.environ).encode())"
     (tmp_path / "say_rank.py").write_text(line)
     launcher = LocalLauncher(settings, command=(str(tmp_path / "say_rank.py"),))
     job = Assignment("run-1", 1, threads=3, placement=Placement(processes_per_node=2))
