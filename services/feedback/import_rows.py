@@ -6,7 +6,7 @@ from typing import Any
 
 from services.data.formats.conversation import as_answer, as_prompt, as_text
 from services.data.formats.format import BadValue
-from services.data.formats.label_studio import sides
+from services.data.formats.label_studio import objects, sides
 from services.feedback.answers import Answer, Choice, Preference, Skip
 from services.feedback.items import MAX_LABEL, PAIR, Item
 from services.feedback.judgements import MAX_MILLISECONDS, MAX_NOTE, MAX_REASON
@@ -59,7 +59,7 @@ def helpsteer3(row: Row) -> ImportedRow:
     """Every rater where the row has them, else the overall preference; -3 to -1 is response 1."""
     responses = tuple(as_answer(name, row.get(name)) for name in ("response1", "response2"))
     item = Item(as_prompt("context", row.get("context")), responses, domain=_text("domain", row.get("domain")))
-    raters = _objects("individual_preference", row.get("individual_preference"))
+    raters = objects("individual_preference", row.get("individual_preference"))
     scores = [(f"{IMPORTED}-{n}", one.get("score")) for n, one in enumerate(raters, 1)]
     overall = [(IMPORTED, row.get("overall_preference"))]
     return ImportedRow(item, [Said(rater, _scored(score)) for rater, score in scores or overall if score is not None])
@@ -67,7 +67,7 @@ def helpsteer3(row: Row) -> ImportedRow:
 
 def label_studio(row: Row) -> ImportedRow:
     """The pairwise result of each annotation; a cancelled one is a skip, one without a result a tie."""
-    data, annotations = row["data"], _objects("annotations", row.get("annotations"))
+    data, annotations = row["data"], objects("annotations", row.get("annotations"))
     if not isinstance(data, Mapping):
         raise BadValue("data", data, "a Label Studio task: an object with data and a list of annotations")
     results = [(one, _pairwise(one)) for one in annotations]
@@ -104,7 +104,7 @@ def _answer(row: Row, item: Item) -> Answer | None:
 
 
 def _pairwise(annotation: Row) -> Row | None:
-    results = _objects("annotations.result", annotation.get("result"))
+    results = objects("annotations.result", annotation.get("result"))
     return next((result for result in results if result.get("type") == "pairwise"), None)
 
 
@@ -142,14 +142,6 @@ def _texts(field: str, values: Any) -> tuple[str, ...]:
     if not isinstance(values, list):
         raise BadValue(field, values, "a list of texts")
     return tuple(as_text(f"{field}[{place}]", value) for place, value in enumerate(values))
-
-
-def _objects(field: str, values: Any) -> list[Row]:
-    if values is None:
-        return []
-    if not isinstance(values, list) or not all(isinstance(value, Mapping) for value in values):
-        raise BadValue(field, values, "a list of objects")
-    return values
 
 
 def _number(field: str, value: Any, most: float) -> float:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc.aio import Server, ServicerContext
 from rlhf.v1 import trainer_pb2 as pb
 from rlhf.v1 import trainer_pb2_grpc
 from rlhf.v1.types_pb2 import ModelVersion
 
+from services.storage.dataset_specs import encode_time
 from services.trainer import specs
 from services.trainer.attempts import StageOutcome
 from services.trainer.control import Control
@@ -78,7 +78,7 @@ def add_trainer(server: Server, control: Control, stopping: asyncio.Event) -> st
 
 def encode_happening(happening: Happening) -> pb.RunEvent:
     return pb.RunEvent(
-        at=_timestamp(happening.at),
+        at=encode_time(happening.at),
         attempt=happening.attempt,
         reason=happening.reason,
         message=happening.message,
@@ -111,8 +111,8 @@ def _run(run: Run, transition: Transition, progress: Progress) -> pb.Run:
         stage=progress.stage,
         step=progress.step,
         total_steps=progress.total_steps,
-        created_at=_timestamp(record.created_at),
-        finished_at=_timestamp(transition.at) if transition.state.ended else None,
+        created_at=encode_time(record.created_at),
+        finished_at=encode_time(transition.at) if transition.state.ended else None,
         results=[_result(outcome) for outcome in record.outcomes],
     )
 
@@ -122,9 +122,3 @@ def _result(outcome: StageOutcome) -> pb.StageResult:
     return pb.StageResult(
         stage=outcome.stage, model_version=version if outcome.model else None, metrics=outcome.metrics
     )
-
-
-def _timestamp(seconds: float) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromNanoseconds(int(seconds * 1e9))
-    return timestamp

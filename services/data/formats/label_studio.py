@@ -26,6 +26,8 @@ def parse(fields: Fields) -> list[Record]:
 
 
 def objects(field: str, value: Any) -> list[dict[str, Any]]:
+    if value is None:
+        return []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise BadValue(field, value, "a list of objects")
     return value
