@@ -55,6 +55,18 @@ def read(
     """
     name = str(source)
     rows = list(read_hub(name) if name.startswith(SCHEME) else read_rows(Path(name)))
+    return as_records(name, rows, field_map, record_type, max_bad, quarantine)
+
+
+def as_records(
+    name: str,
+    rows: Sequence[Row],
+    field_map: Mapping[str, str] | None = None,
+    record_type: str | None = None,
+    max_bad: int | None = 0,
+    quarantine: Path | None = None,
+) -> ReadResult:
+    """As `read`, of the rows of a file that errors call `name`."""
     good = [row.values for row in rows if isinstance(row.values, dict)]
     kind = checked_type(record_type)
     if not good:

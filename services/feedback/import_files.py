@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from services.data import Comparison, Demonstration, Record, read
+from services.data import Comparison, Demonstration, Record
 from services.data.files import Row as FileRow
 from services.data.files import read_rows, size_of
 from services.data.formats.format import BadValue
-from services.data.reading import BadRow, problems
+from services.data.reading import BadRow, as_records, problems
 from services.feedback.answers import Choice, Preference
 from services.feedback.import_rows import FORMATS, IMPORTED, ImportedRow, Row, RowFormat, Said
 from services.feedback.items import Item
@@ -56,7 +56,7 @@ def file_rows(path: Path, header: Header, kind: CampaignKind, max_bytes: int) ->
         rows = _bounded(read_rows(path), max_bytes)
         first = next((row.values for row in rows if isinstance(row.values, dict)), {})
         chosen = next((f for f in FORMATS if all(header.field_map.get(c, c) in first for c in f.columns)), None)
-        return _in_format(chosen, rows, header) if chosen else _records(path, header, kind)
+        return _in_format(chosen, rows, header) if chosen else _records(rows, header, kind)
 
 
 def _bounded(rows: Iterable[FileRow], max_bytes: int) -> list[FileRow]:
@@ -97,10 +97,10 @@ def _parsed(chosen: RowFormat, values: Row, field_map: Mapping[str, str]) -> Imp
     return row
 
 
-def _records(path: Path, header: Header, kind: CampaignKind) -> FileRows:
+def _records(rows: list[FileRow], header: Header, kind: CampaignKind) -> FileRows:
     """Every other format that datasets come in."""
     wanted = "comparison" if kind is CampaignKind.COMPARISON else None
-    result = read(path, header.field_map, wanted, header.max_bad)
+    result = as_records(header.shown, rows, header.field_map, wanted, header.max_bad)
     raters = Counter[tuple]()
     return FileRows([_row(record, raters) for record in result.records], len(result.bad), result.detected_format)
 
