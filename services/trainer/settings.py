@@ -8,6 +8,7 @@ from services.runtime.errors import Problem
 from services.runtime.settings import ServerSettings, is_loopback, negative_seconds, not_positive
 from services.trainer.launchers.cluster_settings import ClusterSettings
 from services.trainer.supervisor import Limits
+from services.trainer.worker.settings import WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TrainerSettings(ClusterSettings, ServerSettings):
     policy: str = "127.0.0.1:50051"  # addresses that workers are given
     reward: str = "127.0.0.1:50052"
     reference: str = "127.0.0.1:50053"
-    service_seconds: float = 1800.0  # a run fails whose worker waits longer for one of them to answer
+    service_seconds: float = WorkerSettings.service_seconds  # a run whose worker waits longer for one of them fails
     work_dir: Path = Path.home() / ".cache" / "rlhf" / "work"  # of workers and uploads; nothing in it is needed later
     max_running: int = Limits.max_running
     max_attempts: int = Limits.max_attempts

@@ -171,7 +171,7 @@ def ppo_here(services: Services, store: ObjectStore, tmp_path: Path) -> Callable
                 attempt=live,
                 models=ModelStore(store, tmp_path / "models"),
                 datasets=DatasetStore(store),
-                collector=ServiceCollector(channels, live.check),
+                collector=ServiceCollector(channels, live.check, 300.0),
                 work_dir=tmp_path,
             )
             pipeline.run(bench, RunSpec(name, spec, seed=SEED, deterministic=True))

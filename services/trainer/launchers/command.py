@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.trainer.launchers.launcher import Assignment
+from services.trainer.worker import settings as worker
 
 MODULE = "services.trainer.worker"
 
@@ -19,7 +20,7 @@ class WorkerSettings:
     reference: str
     work_dir: Path
     log_json: bool = False
-    service_seconds: float = 1800.0
+    service_seconds: float = worker.WorkerSettings.service_seconds
 
     def flags(self, assignment: Assignment, folder: Path, last_words: Path) -> list[str]:
         """`last_words` is a file for why a worker cannot go on, where storage cannot be told."""

@@ -21,7 +21,6 @@ from services.trainer.worker.collector import Prompt, RewardRole
 from services.trainer.worker.experience import Rollout, SamplingPlan, Score
 from services.trainer.worker.seeds import derived_seed
 
-PATIENCE_SECONDS = 1800.0  # a service that is down is waited for: it comes back, or somebody stops the run
 CALL_SECONDS = 300.0
 WAITED_FOR = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 PROMPTS_PER_CALL = 64
@@ -48,7 +47,7 @@ class Channels:
 class ServiceCollector:
     """A `Collector` over gRPC; `check` is asked while a service is waited for and raises when the wait is over."""
 
-    def __init__(self, channels: Channels, check: Callable[[], None], patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, channels: Channels, check: Callable[[], None], patience: float) -> None:
         """`patience` is in seconds, after which a service that does not answer is an error."""
         self._check, self._patience = check, patience
         self._policy = policy_pb2_grpc.PolicyServiceStub(channels.policy)

@@ -54,7 +54,8 @@ class Observable:
             open_channel(self.addresses["reward"]) as reward,
             open_channel(self.addresses["reference"]) as reference,
         ):
-            world.run(RunSpec(run_id, self.spec), collector=ServiceCollector(Channels(policy, reward, reference), idle))
+            collector = ServiceCollector(Channels(policy, reward, reference), idle, 300.0)
+            world.run(RunSpec(run_id, self.spec), collector=collector)
 
 
 def idle() -> None:

@@ -26,6 +26,8 @@ from tests.unit.trainer.worker import small_world
 from tests.unit.trainer.worker.direct_collector import DirectCollector
 from tests.unit.trainer.worker.small_world import SmallWorld, prompts, questions
 
+PATIENCE = 300.0  # seconds
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
@@ -45,7 +47,7 @@ def collector(services: Services) -> Iterator[ServiceCollector]:
         open_channel(services.addresses["reward"]) as reward,
         open_channel(services.addresses["reference"]) as reference,
     ):
-        yield ServiceCollector(Channels(policy, reward, reference), lambda: None)
+        yield ServiceCollector(Channels(policy, reward, reference), lambda: None, PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +200,7 @@ def test_waiting_ends_when_the_attempt_has_to_stop(policy: Version, monkeypatch:
     with grpc.insecure_channel("127.0.0.1:1") as nobody:
         started = time.monotonic()
         with pytest.raises(Stopped, match="cancelled"):
-            ServiceCollector(Channels(nobody, nobody, nobody), stop).generate([policy], ASKED, plan())
+            ServiceCollector(Channels(nobody, nobody, nobody), stop, PATIENCE).generate([policy], ASKED, plan())
     assert time.monotonic() - started < 10
 
 
