@@ -88,15 +88,31 @@ def allow_files(connections: int) -> None:
         log.warning("%d connections want %d open files, and the system allows %d", connections, wanted, allowed)
 
 
+class Alarm:
+    """Calls after so many seconds, unless it is stopped before. To start one that runs changes nothing."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], None]) -> None:
+        self._loop, self._seconds, self._call = loop, seconds, call
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._call)
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
 class Protocol(H11Protocol):
     """HTTP/1.1 that gives a connection `head_seconds` to ask for something, whatever else it sends meanwhile, and
     `unread_seconds` to take what was sent, of which a piece more is kept ready and no more."""
 
     def __init__(self, *given: Any, head_seconds: float, unread_seconds: float, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._head_seconds, self._unread_seconds = head_seconds, unread_seconds
-        self._patience: asyncio.TimerHandle | None = None
-        self._unread: asyncio.TimerHandle | None = None
+        self._silent = Alarm(self.loop, head_seconds, lambda: self.transport.close())
+        self._unread = Alarm(self.loop, unread_seconds, lambda: self.transport.abort())
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -108,29 +124,19 @@ class Protocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(self._unread_seconds, self.transport.abort)
+        self._unread.start()
 
     def resume_writing(self) -> None:
-        self._reads()
+        self._unread.stop()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._be_patient()
-        self._reads()
+        self._silent.stop()
+        self._unread.stop()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
         if self.cycle and not self.cycle.response_complete:
-            self._be_patient()
-        elif self._patience is None:
-            self._patience = self.loop.call_later(self._head_seconds, self.transport.close)
-
-    def _be_patient(self) -> None:
-        if self._patience:
-            self._patience.cancel()
-            self._patience = None
-
-    def _reads(self) -> None:
-        if self._unread:
-            self._unread.cancel()
-            self._unread = None
+            self._silent.stop()
+        else:
+            self._silent.start()
