@@ -3,7 +3,7 @@
 import html
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import uuid4
 import requests
 
 from services.local import Services
-from services.local.process import ServiceProcess
+from services.local.process import NOBODY, ServiceProcess
 
 TAG = re.compile(r"<[^>]+>")
 NUMBERED = re.compile(r"^\d+[.)] ", re.MULTILINE)  # in Markdown a list, whose numbers are no text of the page
@@ -20,12 +20,12 @@ SECONDS = 120.0
 
 
 @contextmanager
-def front_door(services: Services, folder: Path) -> Iterator[str]:
-    """Its URL."""
+def front_door(services: Services, folder: Path, environ: Mapping[str, str] = NOBODY) -> Iterator[str]:
+    """Its URL. `environ` says who may come in; by default everybody."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ("policy", "reward", "trainer", "feedback")
     behind = [text for name in names for text in (f"--{name}", services.addresses[name])]
-    gateway = ServiceProcess("gateway", behind, 0, 0, folder / "gateway.log")
+    gateway = ServiceProcess("gateway", behind, 0, 0, folder / "gateway.log", environ)
     gateway.start()
     try:
         gateway.wait_until_healthy(time.monotonic() + SECONDS)

@@ -1,16 +1,13 @@
 """Takes docs/images/walk and docs/images/gateway anew; some five minutes on two cores."""
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import rlhf
 
 from services.local import Services
-from services.local.process import ServiceProcess
+from tests.e2e.front_door import front_door
 from tests.screenshots.document import ROOT, Shell
 from tests.screenshots.pages import open_campaigns, take_all
 from tests.screenshots.walk import Walk
@@ -32,21 +29,9 @@ def main(folder: Path, images: Path) -> int:
             Walk(client, Shell(services.addresses), person, images / "walk").go()
         open_campaigns(client)
         (run,) = [run.id for run in client.runs.list() if run.name == "aligned"]
-        with locked_gateway(services, folder) as locked:
+        with front_door(services, folder / "locked", {"RLHF_TOKENS": TOKENS}) as locked:
             take_all(browser, services.gateway_url, locked, run, images / "gateway")
     return report(images)
-
-
-@contextmanager
-def locked_gateway(services: Services, folder: Path) -> Iterator[str]:
-    behind = [f"--{name}={services.addresses[name]}" for name in ("policy", "reward", "trainer", "feedback")]
-    gateway = ServiceProcess("gateway", behind, 0, 0, folder / "locked.log", {"RLHF_TOKENS": TOKENS})
-    gateway.start()
-    try:
-        gateway.wait_until_healthy(time.monotonic() + 60)
-        yield f"http://{gateway.address}"
-    finally:
-        gateway.stop(20)
 
 
 def report(images: Path) -> int:
