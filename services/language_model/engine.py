@@ -64,7 +64,7 @@ class Engine:
         self,
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
-        max_slots: int = 64,
+        max_slots: int = 256,
         max_context: int | None = None,
         max_cache_bytes: int = 1 << 62,
     ) -> None:

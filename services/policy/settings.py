@@ -10,7 +10,7 @@ from services.serving.settings import ModelServerSettings
 class PolicySettings(ModelServerSettings):
     port: int = 50051
     metrics_port: int = 9051
-    max_slots: int = 64  # sequences of one model that decode together
+    max_slots: int = 256  # sequences of one model that decode together
     kv_cache_mib: int = 512  # for their keys and values, where they could use as much; counts twice (see model.py)
     max_prompts: int = 1024  # of one request
     max_samples: int = 64  # of one prompt
