@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from services.quickstart.report import print_summary, write_report
 from services.quickstart.road import Road
 from services.runtime.errors import InvalidInput, Problem
 from services.simulator.evaluation import MINIMUM_EFFECT, effect, effect_at_matched_length
+from services.simulator.splits import Split
 from services.simulator.world import load_world, simulator_digest
 
 JUDGED = ("base", "sft", "ppo", "dpo")
@@ -52,8 +54,7 @@ def main(
     with MemoryWatch() as memory, own as (connected, url):
         road = Road(connected, chosen, plan, seed, out, narrator)
         person = walk(road, LabellingPage(connected, url, narrator) if label else None)
-        with narrator.stage("judge", "Judging base, SFT, PPO and DPO by gold on prompts that no stage saw"):
-            results = judge(road)
+        results = finish_and_judge(road)
         if controls:
             with narrator.stage("controls", "Negative controls"):
                 results["controls"] = run_controls(road)
@@ -83,7 +84,7 @@ def own_services(storage: str, out: Path, narrator: Narrator, pages: bool = Fals
 
 
 def walk(road: Road, page: LabellingPage | None = None) -> dict:
-    """What there is to report of the person who judged pairs on the page, where there is one."""
+    """To the reward model and DPO. What there is to report of the person who judged pairs, where there is one."""
     stage, person = road.narrator.stage, {}
     with stage("upload", "Uploading the base model, demonstrations and prompts"):
         road.upload()
@@ -94,11 +95,9 @@ def walk(road: Road, page: LabellingPage | None = None) -> dict:
     if page:
         with stage("label", "Waiting for you to say which answers are better"):
             person = {"person": label_by_hand(road, page)}
-    with stage("reward", "Reward model"):
+    with stage("reward_and_dpo", "Reward model, and DPO beside it"):
         road.upload_comparisons()
-        road.reward_model()
-    with stage("ppo_and_dpo", "PPO, and DPO beside it"):
-        road.ppo_and_dpo()
+        road.reward_model_and_dpo()
     return person
 
 
@@ -109,17 +108,32 @@ def label_by_hand(road: Road, page: LabellingPage) -> dict:
     return summary(asked, judged)
 
 
-def judge(road: Road) -> dict:
-    answers = judged_answers(road, JUDGED)
+def finish_and_judge(road: Road) -> dict:
+    """PPO, which leaves the policy service idle while it learns: the models that are ready answer meanwhile."""
+    with ThreadPoolExecutor(1) as beside:
+        with road.narrator.stage("ppo", "PPO; meanwhile base, SFT and DPO answer prompts that no stage saw"):
+            early = beside.submit(lambda: (judged_answers(road, ("base", "sft", "dpo")), reward_model(road)))
+            road.ppo()
+        with road.narrator.stage("judge", "Judging all of them by gold"):
+            ppo = judged_answers(road, ("ppo",))
+            answers, reward = early.result()
+    return findings(answers | ppo, reward)
+
+
+def reward_model(road: Road) -> dict[str, float]:
+    return reward_accuracy(road.client, road.models["reward"], road.held_out_pairs())
+
+
+def findings(answers: Mapping[str, Mapping[Split, Answers]], reward: dict[str, float]) -> dict:
     return {
-        "reward_model": reward_accuracy(road.client, road.models["reward"], road.held_out_pairs()),
-        "judged": {name: {split: a.summary for split, a in splits.items()} for name, splits in answers.items()},
+        "reward_model": reward,
+        "judged": {name: {split: answers[name][split].summary for split in SPLITS} for name in JUDGED},
         "effects": {name: effects(answers, name) for name in MINIMUM_EFFECT},
         "samples": side_by_side({name: answers[name]["held_out"] for name in JUDGED}),
     }
 
 
-def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[str, Answers]]:
+def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[Split, Answers]]:
     asked, plan = questions(road.world), road.plan
     return {
         name: {
@@ -133,7 +147,7 @@ def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[str, An
     }  # fmt: skip
 
 
-def effects(answers: Mapping[str, Mapping[str, Answers]], name: str) -> dict:
+def effects(answers: Mapping[str, Mapping[Split, Answers]], name: str) -> dict:
     """Differences of gold with intervals: the bars hold for `held_out`, the others are reported beside."""
     better, worse = (answers[model] for model in name.split(" over "))
     bar = MINIMUM_EFFECT[name]

@@ -67,20 +67,21 @@ class Road:
         texts = [rollout.text if rollout.finish_reason == "stop" else "" for rollout in rollouts]
         return label(self.world, pool, [texts[i : i + per_case] for i in range(0, len(texts), per_case)], seed)
 
-    def reward_model(self) -> None:
-        spec = rlhf.RewardModel(base_model=self.models["sft"], dataset="comparisons", demonstrations="demonstrations")
-        self.train("reward", spec)
+    def reward_model_and_dpo(self) -> None:
+        """Side by side, a core each: both learn from the comparisons."""
+        reward = rlhf.RewardModel(base_model=self.models["sft"], dataset="comparisons", demonstrations="demonstrations")
+        dpo = rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons")
+        runs = {name: self._start(name, spec, threads=1) for name, spec in (("reward", reward), ("dpo", dpo))}
+        for name, run in runs.items():
+            self._finish(name, run)
 
-    def ppo_and_dpo(self) -> None:
-        """Side by side, a core each: DPO learns from the comparisons, PPO from the reward model."""
-        ppo = rlhf.Ppo(
+    def ppo(self) -> None:
+        """On one core: the policy service samples on the other, for PPO and for whoever else asks."""
+        spec = rlhf.Ppo(
             policy_model=self.models["sft"], reward_model=self.models["reward"], prompts="prompts",
             steps=self.plan.ppo_steps, max_new_tokens=self.plan.max_new_tokens,
         )  # fmt: skip
-        dpo = rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons")
-        runs = {name: self._start(name, spec, threads=1) for name, spec in (("ppo", ppo), ("dpo", dpo))}
-        for name, run in runs.items():
-            self._finish(name, run)
+        self._finish("ppo", self._start("ppo", spec, threads=1))
 
     def train(self, name: str, spec: rlhf.Spec) -> str:
         """Runs one stage to its end, on both cores; returns the model that it made."""
