@@ -110,13 +110,16 @@ def label_by_hand(road: Road, page: LabellingPage) -> dict:
 
 def finish_and_judge(road: Road) -> dict:
     """PPO, which leaves the policy service idle while it learns: the models that are ready answer meanwhile."""
-    with ThreadPoolExecutor(1) as beside:
+    beside = ThreadPoolExecutor(1)
+    try:
         with road.narrator.stage("ppo", "PPO; meanwhile base, SFT and DPO answer prompts that no stage saw"):
             early = beside.submit(lambda: (judged_answers(road, ("base", "sft", "dpo")), reward_model(road)))
             road.ppo()
         with road.narrator.stage("judge", "Judging all of them by gold"):
             ppo = judged_answers(road, ("ppo",))
             answers, reward = early.result()
+    finally:
+        beside.shutdown(wait=False)  # after Ctrl-C its calls end with the client
     return findings(answers | ppo, reward)
 
 
