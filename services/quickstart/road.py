@@ -81,11 +81,11 @@ class Road:
             policy_model=self.models["sft"], reward_model=self.models["reward"], prompts="prompts",
             steps=self.plan.ppo_steps, max_new_tokens=self.plan.max_new_tokens,
         )  # fmt: skip
-        self._finish("ppo", self._start("ppo", spec, threads=1))
+        self.train("ppo", spec, threads=1)
 
-    def train(self, name: str, spec: rlhf.Spec) -> str:
-        """Runs one stage to its end, on both cores; returns the model that it made."""
-        return self._finish(name, self._start(name, spec, threads=2))
+    def train(self, name: str, spec: rlhf.Spec, threads: int = 2) -> str:
+        """Runs one stage to its end, on both cores unless told otherwise; returns the model that it made."""
+        return self._finish(name, self._start(name, spec, threads))
 
     def _start(self, name: str, spec: rlhf.Spec, threads: int) -> rlhf.RunHandle:
         return self.client.runs.create(spec, name=name, seed=self.seed, threads=threads)
