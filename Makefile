@@ -36,8 +36,9 @@ monitoring: $(INSTALLED)         ## regenerate docs/metrics.md, monitoring/dashb
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks
 
-base-model: $(INSTALLED)         ## train the committed tiny base model again, from simulator text alone
+base-model: $(INSTALLED)         ## train the committed tiny base model and encoder again, from simulator text alone
 	$(BIN)/python -m services.simulator.base_model
+	$(BIN)/python -m services.simulator.base_encoder
 
 acceptance: $(INSTALLED)         ## the quickstart on seeds 0, 1, 2 and the second world; writes build/acceptance
 	$(BIN)/python -m services.quickstart.acceptance

@@ -140,11 +140,10 @@ def _refuse_missing(folder: Path, missing: set[str], expected: str) -> None:
 
 
 def _draw(parameter: torch.nn.Parameter, generator: torch.Generator) -> None:
-    with torch.no_grad():
-        if parameter.dim() == 1:
-            parameter.zero_()
-        else:
-            std = 1 / math.sqrt(parameter.shape[-1] + 1)
+    """Vectors stay as transformers makes them: biases 0, norms 1."""
+    if parameter.dim() > 1:
+        std = 1 / math.sqrt(parameter.shape[-1] + 1)
+        with torch.no_grad():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
 
 

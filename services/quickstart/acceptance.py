@@ -12,7 +12,7 @@ from pathlib import Path
 from services.quickstart.judging import RECOVERED_BAR
 from services.quickstart.quickstart import main as quickstart
 from services.quickstart.report import interval
-from services.simulator.base_model import WEIGHTS
+from services.simulator import base_encoder, base_model
 
 OUT = Path("build/acceptance")
 SEEDS = (0, 1, 2)
@@ -57,7 +57,10 @@ def _seconds(run: dict) -> float:
 
 def provenance() -> dict[str, str]:
     """The commit and the hashes of everything that the figures depend on."""
-    files = [*(ROOT / name for name in HASHED), *sorted(WEIGHTS.glob("*"))]
+    files = [
+        *(ROOT / name for name in HASHED),
+        *sorted(file for package in (base_model, base_encoder) for file in package.WEIGHTS.glob("*")),
+    ]
     hashes = {str(file.relative_to(ROOT)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     changed = _git("status", "--porcelain", "--untracked-files=no")
     return {"commit": _git("rev-parse", "HEAD") + (" with local changes" if changed else ""), **hashes}

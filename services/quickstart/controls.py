@@ -68,7 +68,7 @@ def _reward_of(road: Road, labels: str, pairs: list[LabelledPair]) -> str:
     """A reward model of its own for these labels."""
     path = write_comparisons(pairs, road.folder / f"comparisons-{labels}.jsonl")
     dataset = road.client.datasets.upload(path, name=f"comparisons-{labels}")
-    spec = rlhf.RewardModel(base_model=road.models["sft"], dataset=str(dataset), demonstrations="demonstrations")
+    spec = rlhf.RewardModel(base_model=road.models["encoder"], dataset=str(dataset), demonstrations="demonstrations")
     return road.train(f"control-reward-{labels}", spec)
 
 
@@ -77,7 +77,8 @@ def _edited_reward(road: Road, factor: float) -> str:
     folder = Path(road.client.models.download(road.models["reward"], road.folder / f"reward-times-{factor:g}"))
     weights_file, config_file = folder / "model.safetensors", folder / "config.json"
     weights, config = safetensors.torch.load_file(weights_file), json.loads(config_file.read_text())
-    weights["score.weight"] *= factor
+    for name in ("classifier.weight", "classifier.bias"):
+        weights[name] *= factor
     config["reward_offset"] *= factor
     safetensors.torch.save_file(weights, weights_file, {"format": "pt"})
     config_file.write_text(json.dumps(config))

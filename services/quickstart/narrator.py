@@ -43,10 +43,10 @@ class Narrator:
                 time.sleep(seconds)
             progress.update(task, completed=total)
 
-    def follow(self, run: RunHandle, timeout: float) -> list[dict[str, float]]:
-        """Shows a run until it ends; returns its curves: one dict of metrics per step."""
+    def follow(self, run: RunHandle, timeout: float, bar: bool = True) -> list[dict[str, float]]:
+        """Shows a run until it ends, on a terminal by a `bar`; returns its curves: one dict of metrics per step."""
         curves: list[dict[str, float]] = []
-        with self._progress() as progress:
+        with self._progress(bar) as progress:
             task = progress.add_task(run.name, total=None, figures="")
             for event in run.watch(timeout=timeout):
                 if not event.metrics:
@@ -59,8 +59,7 @@ class Narrator:
         run.wait(timeout=timeout)
         return curves
 
-    def _progress(self) -> Progress:
+    def _progress(self, bar: bool = True) -> Progress:
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        return Progress(
-            *columns, TextColumn("{task.fields[figures]}"), console=self.console, disable=not self.console.is_terminal
-        )
+        shown = bar and self.console.is_terminal
+        return Progress(*columns, TextColumn("{task.fields[figures]}"), console=self.console, disable=not shown)

@@ -54,7 +54,7 @@ def main(
     with MemoryWatch() as memory, own as (connected, url):
         road = Road(connected, chosen, plan, seed, out, narrator)
         person = walk(road, LabellingPage(connected, url, narrator) if label else None)
-        results = finish_and_judge(road)
+        results = learn_and_judge(road)
         if controls:
             with narrator.stage("controls", "Negative controls"):
                 results["controls"] = run_controls(road)
@@ -84,7 +84,7 @@ def own_services(storage: str, out: Path, narrator: Narrator, pages: bool = Fals
 
 
 def walk(road: Road, page: LabellingPage | None = None) -> dict:
-    """To the reward model and DPO. What there is to report of the person who judged pairs, where there is one."""
+    """To the comparisons. What there is to report of the person who judged pairs, where there is one."""
     stage, person = road.narrator.stage, {}
     with stage("upload", "Uploading the base model, demonstrations and prompts"):
         road.upload()
@@ -95,9 +95,6 @@ def walk(road: Road, page: LabellingPage | None = None) -> dict:
     if page:
         with stage("label", "Waiting for you to say which answers are better"):
             person = {"person": label_by_hand(road, page)}
-    with stage("reward_and_dpo", "Reward model, and DPO beside it"):
-        road.upload_comparisons()
-        road.reward_model_and_dpo()
     return person
 
 
@@ -108,14 +105,18 @@ def label_by_hand(road: Road, page: LabellingPage) -> dict:
     return summary(asked, judged)
 
 
-def finish_and_judge(road: Road) -> dict:
-    """PPO, which leaves the policy service idle while it learns: the models that are ready answer meanwhile."""
-    beside = ThreadPoolExecutor(1)
+def learn_and_judge(road: Road) -> dict:
+    """Reward model and PPO on one core; on the other DPO, and whatever model is ready answers."""
+    stage, beside = road.narrator.stage, ThreadPoolExecutor(1)
     try:
-        with road.narrator.stage("ppo", "PPO; meanwhile base, SFT and DPO answer prompts that no stage saw"):
-            early = beside.submit(lambda: (judged_answers(road, ("base", "sft", "dpo")), reward_model(road)))
+        with stage("reward", "Reward model; DPO learns from the same comparisons beside it"):
+            road.upload_comparisons()
+            dpo = road.start_dpo()
+            road.reward_model()
+        with stage("ppo", "PPO; beside it DPO ends, and base, SFT and DPO answer prompts that no stage saw"):
+            early = beside.submit(judge_all_but_ppo, road, dpo)
             road.ppo()
-        with road.narrator.stage("judge", "Judging all of them by gold"):
+        with stage("judge", "Judging all of them by gold"):
             ppo = judged_answers(road, ("ppo",))
             answers, reward = early.result()
     finally:
@@ -123,8 +124,10 @@ def finish_and_judge(road: Road) -> dict:
     return findings(answers | ppo, reward)
 
 
-def reward_model(road: Road) -> dict[str, float]:
-    return reward_accuracy(road.client, road.models["reward"], road.held_out_pairs())
+def judge_all_but_ppo(road: Road, dpo: rlhf.RunHandle) -> tuple[dict[str, dict[Split, Answers]], dict[str, float]]:
+    road.finish("dpo", dpo, bar=False)
+    reward = reward_accuracy(road.client, road.models["reward"], road.held_out_pairs())
+    return judged_answers(road, ("base", "sft", "dpo")), reward
 
 
 def findings(answers: Mapping[str, Mapping[Split, Answers]], reward: dict[str, float]) -> dict:

@@ -1,5 +1,6 @@
 """The road from a base model to an aligned one, walked through the SDK alone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from services.quickstart.material import (
 )
 from services.quickstart.narrator import Narrator
 from services.quickstart.plan import Plan
-from services.simulator.base_model import WEIGHTS
+from services.simulator import base_encoder, base_model
 from services.simulator.cases import Case
 from services.simulator.splits import cases, draw
 from services.simulator.world import World
@@ -38,7 +39,13 @@ class Road:
     pairs: list[LabelledPair] = field(default_factory=list)
 
     def upload(self) -> None:
-        self.models["base"] = str(self.client.models.upload(WEIGHTS, name="base"))
+        packages = {"base": base_model, "encoder": base_encoder}
+        with ThreadPoolExecutor(len(packages)) as threads:
+            uploads = {
+                name: threads.submit(self.client.models.upload, package.WEIGHTS, name=name)
+                for name, package in packages.items()
+            }
+        self.models = {name: str(upload.result()) for name, upload in uploads.items()}
         demonstrations = write_demonstrations(
             self.world, self.plan.demonstrations, self.seed, self.folder / "demonstrations.jsonl"
         )
@@ -67,13 +74,15 @@ class Road:
         texts = [rollout.text if rollout.finish_reason == "stop" else "" for rollout in rollouts]
         return label(self.world, pool, [texts[i : i + per_case] for i in range(0, len(texts), per_case)], seed)
 
-    def reward_model_and_dpo(self) -> None:
-        """Side by side, a core each: both learn from the comparisons."""
-        reward = rlhf.RewardModel(base_model=self.models["sft"], dataset="comparisons", demonstrations="demonstrations")
-        dpo = rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons")
-        runs = {name: self._start(name, spec, threads=1) for name, spec in (("reward", reward), ("dpo", dpo))}
-        for name, run in runs.items():
-            self._finish(name, run)
+    def start_dpo(self) -> rlhf.RunHandle:
+        return self._start("dpo", rlhf.Dpo(policy_model=self.models["sft"], dataset="comparisons"), threads=1)
+
+    def reward_model(self) -> None:
+        """On one core, as DPO takes the other."""
+        spec = rlhf.RewardModel(
+            base_model=self.models["encoder"], dataset="comparisons", demonstrations="demonstrations"
+        )
+        self.train("reward", spec, threads=1)
 
     def ppo(self) -> None:
         """On one core: the policy service samples on the other, for PPO and for whoever else asks."""
@@ -85,13 +94,14 @@ class Road:
 
     def train(self, name: str, spec: rlhf.Spec, threads: int = 2) -> str:
         """Runs one stage to its end, on both cores unless told otherwise; returns the model that it made."""
-        return self._finish(name, self._start(name, spec, threads))
+        return self.finish(name, self._start(name, spec, threads))
 
     def _start(self, name: str, spec: rlhf.Spec, threads: int) -> rlhf.RunHandle:
         return self.client.runs.create(spec, name=name, seed=self.seed, threads=threads)
 
-    def _finish(self, name: str, run: rlhf.RunHandle) -> str:
-        self.curves[name] = self.narrator.follow(run, RUN_TIMEOUT)
+    def finish(self, name: str, run: rlhf.RunHandle, bar: bool = True) -> str:
+        """One `bar` at a time: whoever finishes a run beside another shows none."""
+        self.curves[name] = self.narrator.follow(run, RUN_TIMEOUT, bar)
         (result,) = run.results.values()
         self.models[name] = str(result.model)
         return self.models[name]

@@ -13,6 +13,7 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    ModernBertConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -51,6 +52,19 @@ def bert(seed: int = 0) -> PreTrainedModel:
     torch.manual_seed(seed)
     config = BertConfig(**LLAMA_LIKE, vocab_size=VOCAB, num_labels=1, initializer_range=0.2)
     return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+def modern_bert(seed: int = 0) -> PreTrainedModel:
+    """Pools by the mean of all tokens, through a head with a norm."""
+    torch.manual_seed(seed)
+    special = {"pad_token_id": 0, "cls_token_id": 1, "bos_token_id": 1, "sep_token_id": 2, "eos_token_id": 2}
+    config = ModernBertConfig(
+        **LLAMA_LIKE, vocab_size=VOCAB, num_labels=1, initializer_range=0.2, classifier_pooling="mean", **special
+    )
+    return AutoModelForSequenceClassification.from_config(config).eval()
+
+
+ENCODERS = {"bert": bert, "modern_bert": modern_bert}
 
 
 def random_ids(count: int, shortest: int, longest: int, seed: int = 0) -> list[list[int]]:

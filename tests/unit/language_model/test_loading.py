@@ -7,9 +7,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertForMaskedLM
 
 from services.language_model.loading import load_causal, load_reward, load_tokenizer, new_reward, save
+from services.language_model.scoring import raw_scores
 from services.runtime.errors import InvalidInput
 
-from .small_models import DECODERS, adds_bos, bert, byte_level, causal, reward, word_piece
+from .small_models import DECODERS, adds_bos, bert, byte_level, causal, modern_bert, reward, word_piece
 
 IDS = torch.tensor([[3, 4, 5, 6]])
 
@@ -113,6 +114,16 @@ def test_reward_offset_survives_a_round_trip(tmp_path: Path) -> None:
     model.config.reward_offset = 1.25
     save(model, byte_level(), tmp_path / "reward")
     assert load_reward(tmp_path / "reward").config.reward_offset == 1.25
+
+
+def test_the_head_of_a_bare_encoder_is_drawn_and_its_norm_lets_scores_through(tmp_path: Path) -> None:
+    save(modern_bert().base_model, word_piece(), tmp_path)
+    model = new_reward(tmp_path, seed=0)
+    assert model.head.norm.weight.eq(1).all()
+    assert model.classifier.bias.eq(0).all()
+    with torch.no_grad():
+        scores = raw_scores(model, [[1, 5, 2], [1, 9, 8, 2]], pad_id=0)
+    assert scores[0] != scores[1]
 
 
 def test_encoder_with_a_language_head_becomes_a_reward_model(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ from services.language_model.loading import load_reward, save
 from services.language_model.log_probs import pad_right
 from services.language_model.scoring import encode_for_reward, is_encoder, raw_scores, token_scores
 
-from .small_models import DECODERS, adds_bos, bert, byte_level, random_ids, reward, word_piece
+from .small_models import DECODERS, ENCODERS, adds_bos, byte_level, random_ids, reward, word_piece
 
 # The pad id 2 occurs inside; plain transformers searches for it, so no sequence ends with it here.
 SEQUENCES = [[*ids, 7] for ids in random_ids(6, 1, 20)]
 
 
-@pytest.mark.parametrize("family", [*DECODERS, "bert"])
+@pytest.mark.parametrize("family", [*DECODERS, *ENCODERS])
 def test_scores_equal_plain_transformers_one_by_one_after_saving(family: str, tmp_path: Path) -> None:
-    model = bert() if family == "bert" else reward(family)
-    save(model, word_piece() if family == "bert" else byte_level(), tmp_path)
+    model = ENCODERS[family]() if family in ENCODERS else reward(family)
+    save(model, word_piece() if family in ENCODERS else byte_level(), tmp_path)
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     with torch.no_grad():
         want = [plain(torch.tensor([ids])).logits.item() for ids in SEQUENCES]
@@ -49,12 +49,12 @@ def test_token_scores_are_causal_and_end_in_the_raw_score() -> None:
         assert torch.equal(token_scores(model, changed_BT)[:, 0], values_BT[:, 0])
 
 
-@pytest.mark.parametrize("family", ["llama", "bert"])
+@pytest.mark.parametrize("family", ["llama", *ENCODERS])
 def test_scores_carry_gradients(family: str) -> None:
-    model = bert() if family == "bert" else reward(family)
+    model = ENCODERS[family]() if family in ENCODERS else reward(family)
     raw_scores(model, SEQUENCES, 2).sum().backward()
     assert model.get_input_embeddings().weight.grad.abs().sum() > 0
-    assert is_encoder(model) == (family == "bert")
+    assert is_encoder(model) == (family in ENCODERS)
 
 
 def test_decoder_input_is_the_policy_s_prompt_and_a_finished_response() -> None:

@@ -2,7 +2,6 @@ import subprocess
 from pathlib import Path
 
 from services.simulator.background import documents
-from services.simulator.base_model import WEIGHTS
 from services.simulator.base_model.__main__ import DOCUMENTS, SEED
 from services.simulator.splits import cases
 from services.simulator.world import load_world
@@ -32,7 +31,3 @@ def found_in(text: Path, strings: list[str]) -> list[str]:
 def test_the_text_is_the_same_every_time() -> None:
     assert list(documents(WORLDS, 50, SEED)) == list(documents(WORLDS, 50, SEED))
     assert list(documents(WORLDS, 50, SEED)) != list(documents(WORLDS, 50, SEED + 1))
-
-
-def test_the_committed_weights_are_small() -> None:
-    assert sum(file.stat().st_size for file in WEIGHTS.glob("*.safetensors")) <= 8 * 1024 * 1024
