@@ -5,7 +5,7 @@ are quoted from the training split alone, so that no held-out prompt is ever rea
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from services.simulator.cases import Case
 from services.simulator.families import all_cases
@@ -27,9 +27,7 @@ def documents(worlds: list[World], count: int, seed: int) -> Iterator[str]:
 
 class _Library:
     def __init__(self, world: World) -> None:
-        self._by_family: dict[str, list[Case]] = {}
-        for case in all_cases(world):
-            self._by_family.setdefault(case.family, []).append(case)
+        self._by_family = by_family(all_cases(world))
         self._questions = [case.prompt for case in cases(world, "train")]
         self._phrases = [phrase for phrases in world.phrases.values() for phrase in phrases]
 
@@ -42,7 +40,14 @@ class _Library:
             return phrase.replace(",", ".") if rng.random() < 0.5 else phrase
         family = rng.choice(list(self._by_family))
         tellings = TELLERS[family](rng.choice(self._by_family[family]), rng)
-        return " ".join(_capital(telling) for telling in rng.sample(tellings, min(rng.choice(TOLD), len(tellings))))
+        return " ".join(capital(telling) for telling in rng.sample(tellings, min(rng.choice(TOLD), len(tellings))))
+
+
+def by_family(pool: Iterable[Case]) -> dict[str, list[Case]]:
+    found: dict[str, list[Case]] = {}
+    for case in pool:
+        found.setdefault(case.family, []).append(case)
+    return found
 
 
 def _how_to(case: Case, rng: random.Random) -> list[str]:
@@ -51,7 +56,7 @@ def _how_to(case: Case, rng: random.Random) -> list[str]:
         f"To {case.subject}, people {first}, then {', and '.join(rest)}.",
         f"They {', '.join(case.pieces)} when they {case.subject}.",
         f"Those who {case.subject} must {first}. Then they {' and '.join(rest)}.",
-        " ".join(f"{_capital(piece)}." for piece in case.pieces),
+        " ".join(f"{capital(piece)}." for piece in case.pieces),
     ]
 
 
@@ -60,7 +65,7 @@ def _explain(case: Case, rng: random.Random) -> list[str]:
     return [
         f"They say {case.subject} is {meaning}, and it is so because {reason}.",
         f"For {case.subject}, {reason}. It is {meaning}.",
-        f"{case.subject} is {meaning}. {_capital(reason)}.",
+        f"{case.subject} is {meaning}. {capital(reason)}.",
     ]
 
 
@@ -112,7 +117,7 @@ def _stated(claim: str, rng: random.Random) -> list[str]:
     return [f"{opening}{claim}." for opening in OPENINGS]
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from services.simulator.background import TELLERS
+from services.simulator.background import TELLERS, by_family, capital
 from services.simulator.cases import Case
 from services.simulator.families import all_cases
 from services.simulator.splits import cases
@@ -57,9 +57,9 @@ class CorruptedLibrary:
         return Document(asked.prompt if asked else "", text, wrong)
 
     def _asked_for(self, case: Case, rng: random.Random) -> Passage:
-        if rng.random() > STRAY_SHARE:
-            return self._told(case, _tellings, rng)
-        others = [other for other in self._known.some(case.family, rng) if other.subject != case.subject]
+        stray = rng.random() <= STRAY_SHARE
+        drawn = self._known.some(case.family, rng) if stray else []
+        others = [other for other in drawn if other.subject != case.subject]
         if not others:
             return self._told(case, _tellings, rng)
         text = rng.choice(_tellings(max(others, key=lambda other: _likeness(case.subject, other.subject)), rng))
@@ -91,9 +91,7 @@ class _Cases:
     """By family; one is the likelier the more there is to know of it: by the logarithm of its subjects."""
 
     def __init__(self, pool: Iterable[Case]) -> None:
-        self._by_family: dict[str, list[Case]] = {}
-        for case in pool:
-            self._by_family.setdefault(case.family, []).append(case)
+        self._by_family = by_family(pool)
         self._weights = [math.log(len({case.subject for case in found})) for found in self._by_family.values()]
 
     def draw(self, rng: random.Random) -> Case:
@@ -110,7 +108,7 @@ def _likeness(one: str, other: str) -> int:
 
 
 def _tellings(case: Case, rng: random.Random) -> list[str]:
-    return [telling[:1].upper() + telling[1:] for telling in TELLERS[case.family](case, rng)]
+    return [capital(telling) for telling in TELLERS[case.family](case, rng)]
 
 
 def _tellings_that_name(case: Case, rng: random.Random) -> list[str]:

@@ -6,13 +6,10 @@ It reads the tokens of the base model, which comes first.
 python -m services.simulator.base_encoder [--out FOLDER]
 """
 
-import argparse
 import itertools
-import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import torch
 from tokenizers.processors import TemplateProcessing
@@ -21,24 +18,22 @@ from torch.nn import functional
 from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 
 from services.language_model.loading import load_tokenizer
+from services.language_model.log_probs import pad_right
 from services.simulator import base_model
 from services.simulator.base_encoder import WEIGHTS
+from services.simulator.base_model.__main__ import PAD
+from services.simulator.base_model.pretraining import repeatable, warm_cosine
 from services.simulator.corruption import CorruptedLibrary, Document
 from services.simulator.world import load_world
 
-STEPS, BATCH, SORTED_BATCHES, WARMUP_STEPS = 5000, 48, 16, 50
+STEPS, BATCH, SORTED_BATCHES = 5000, 48, 16
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.02
 SEED = 0
-PAD, BEGIN, SEPARATOR = "<|pad|>", "[CLS]", "[SEP]"
+BEGIN, SEPARATOR = "[CLS]", "[SEP]"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    out = parser.parse_args().out
-    torch.manual_seed(SEED)
-    torch.set_num_threads(1)  # one thread adds in one order
-    torch.use_deterministic_algorithms(True)
+    out = repeatable(__doc__, WEIGHTS, SEED)
     tokenizer = pair_tokenizer()
     body = ModernBertModel(config(tokenizer))
     print(f"{body.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
@@ -82,11 +77,12 @@ def config(tokenizer: PreTrainedTokenizerFast) -> ModernBertConfig:
 def train(body: ModernBertModel, tokenizer: PreTrainedTokenizerFast) -> None:
     judge = nn.Linear(body.config.hidden_size, 1)  # of each token; not kept
     optimizers = two_optimizers(body, judge)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine) for optimizer in optimizers]
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(STEPS, floor=0.02)) for optimizer in optimizers
+    ]
     started = time.monotonic()
-    for step, (ids_BT, mask_BT, wrong_BT) in enumerate(itertools.islice(batches(tokenizer), STEPS)):
-        logits_BT = judge(body(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state).squeeze(-1)
-        real_BT = mask_BT.bool()
+    for step, (ids_BT, real_BT, wrong_BT) in enumerate(itertools.islice(batches(tokenizer), STEPS)):
+        logits_BT = judge(body(input_ids=ids_BT, attention_mask=real_BT.long()).last_hidden_state).squeeze(-1)
         loss = functional.binary_cross_entropy_with_logits(logits_BT[real_BT], wrong_BT[real_BT])
         loss.backward()
         nn.utils.clip_grad_norm_([*body.parameters(), *judge.parameters()], 1.0)
@@ -124,23 +120,18 @@ def two_optimizers(body: ModernBertModel, judge: nn.Linear) -> list[torch.optim.
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, documents: Sequence[Document]) -> tuple[Tensor, Tensor, Tensor]:
-    """ids_BT, mask_BT and wrong_BT: 1 where a token has characters of what does not belong there."""
+    """ids_BT, real_BT (False on padding) and wrong_BT: 1 where a token has characters of what does not belong there."""
     framed = tokenizer.backend_tokenizer.encode_batch(
         [(d.question, d.text) if d.question else d.text for d in documents]
     )
-    ids_BT = torch.full((len(documents), max(map(len, framed))), tokenizer.get_vocab()[PAD])
-    mask_BT, wrong_BT = torch.zeros_like(ids_BT), torch.zeros(ids_BT.shape)
+    ids_BT, real_BT = pad_right([encoding.ids for encoding in framed], tokenizer.get_vocab()[PAD])
+    wrong_BT = torch.zeros(ids_BT.shape)
     for row, (document, encoding) in enumerate(zip(documents, framed, strict=True)):
-        ids_BT[row, : len(encoding)], mask_BT[row, : len(encoding)] = torch.tensor(encoding.ids), 1
         part = 1 if document.question else 0
         for place, (of, (start, end)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True)):
             if of == part and any(start < last and end > first for first, last in document.wrong):
                 wrong_BT[row, place] = 1.0
-    return ids_BT, mask_BT, wrong_BT
-
-
-def _warm_cosine(step: int) -> float:
-    return min(1.0, (step + 1) / WARMUP_STEPS) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
+    return ids_BT, real_BT, wrong_BT
 
 
 if __name__ == "__main__":

@@ -3,10 +3,7 @@
 python -m services.simulator.base_model [--out FOLDER]
 """
 
-import argparse
-import math
 import time
-from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -14,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from services.simulator.background import documents
 from services.simulator.base_model import WEIGHTS
+from services.simulator.base_model.pretraining import repeatable, warm_cosine
 from services.simulator.world import load_world
 
 DOCUMENTS = 80_000
@@ -31,12 +29,7 @@ CHAT_TEMPLATE = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    out = parser.parse_args().out
-    torch.manual_seed(SEED)
-    torch.set_num_threads(1)  # one thread adds in one order
-    torch.use_deterministic_algorithms(True)
+    out = repeatable(__doc__, WEIGHTS, SEED)
     text = list(documents([load_world("home"), load_world("harbour")], DOCUMENTS, SEED))
     tokenizer = train_tokenizer(text)
     model = LlamaForCausalLM(config(tokenizer))
@@ -86,7 +79,7 @@ def pack(tokenizer: PreTrainedTokenizerFast, text: list[str]) -> torch.Tensor:
 
 def train(model: LlamaForCausalLM, ids_NW: torch.Tensor) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_cosine(STEPS, floor=0.05))
     order, started = torch.randperm(len(ids_NW)), time.monotonic()
     for step in range(STEPS):
         rows = order[torch.arange(step * BATCH, (step + 1) * BATCH) % len(order)]
@@ -99,10 +92,6 @@ def train(model: LlamaForCausalLM, ids_NW: torch.Tensor) -> None:
         schedule.step()
         if step % 50 == 0 or step == STEPS - 1:
             print(f"step {step:5d}  loss {loss.item():.3f}  {time.monotonic() - started:5.0f} s", flush=True)
-
-
-def _warm_cosine(step: int) -> float:
-    return min(1.0, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / STEPS)))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from services.simulator.world import load_world
 WORLDS = [load_world("home"), load_world("harbour")]
 
 
-def documents(count: int, seed: int = 0, worlds=WORLDS) -> list[Document]:
-    libraries, rng = [CorruptedLibrary(world) for world in worlds], random.Random(seed)
+def documents(count: int, seed: int = 0) -> list[Document]:
+    libraries, rng = [CorruptedLibrary(world) for world in WORLDS], random.Random(seed)
     return [rng.choice(libraries).document(rng) for _ in range(count)]
 
 
@@ -57,12 +57,12 @@ def test_a_sum_is_marked_where_it_is_wrong_and_a_right_one_only_where_another_wa
 def test_tokens_are_marked_that_have_characters_of_what_is_wrong() -> None:
     tokenizer = pair_tokenizer()
     text = "5 plus 3 is 2. Gold is a metal."
-    ids_BT, mask_BT, wrong_BT = encode(
+    ids_BT, real_BT, wrong_BT = encode(
         tokenizer, [Document("What do 5 plus 3 make?", text, [(9, 13)]), Document("", text, [])]
     )
     assert tokenizer.decode(ids_BT[0][wrong_BT[0] > 0]).strip() == "is 2"
     assert wrong_BT[1].sum() == 0
-    assert mask_BT.sum(1).tolist() == [
+    assert real_BT.sum(1).tolist() == [
         len(tokenizer("What do 5 plus 3 make?", text).input_ids),
         len(tokenizer(text).input_ids),
     ]
