@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rlhf.credentials import NAMES, variable
 
 from services.runtime.channels import open_channel, own_credentials
+from services.runtime.environment import SHARED_MACHINE
 from services.runtime.errors import ServiceError
 
 LISTENING = re.compile(rb"^listening on (\S+) metrics (\S+)$", re.MULTILINE)
@@ -71,13 +72,7 @@ class ServiceProcess:
                 stdin=subprocess.PIPE,  # closed by the end of this process, also by SIGKILL: no service outlives it
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    **NOBODY,
-                    **self._identity,
-                    "PYTHONUNBUFFERED": "1",
-                    "TOKENIZERS_PARALLELISM": "false",
-                },
+                env={**os.environ, **NOBODY, **self._identity, **SHARED_MACHINE},
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the services in order
             )
 

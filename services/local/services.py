@@ -27,7 +27,8 @@ class Services:
     """`ports` is (gRPC, metrics) by name, FIXED_PORTS or any free ones; `flags` are added to a service's own.
     `identity` are variables such as RLHF_TOKENS that services know callers by, and RLHF_TOKEN that workers show.
 
-    `gateway` starts HTTP and the pages too.
+    `gateway` starts HTTP and the pages too. `policies` is how many policy services there are: a process decodes on one
+    core. Workers ask the first.
 
     Usable as `with Services(storage=…, folder=…) as services:`. Logs are `folder`/<name>.log. On stop, runs under way
     are stopped too and go on from their last checkpoint with the next start on the same storage.
@@ -42,6 +43,7 @@ class Services:
         flags: Mapping[str, tuple[str, ...]] | None = None,
         identity: Mapping[str, str] = NOBODY,
         gateway: bool = False,
+        policies: int = 1,
     ) -> None:
         self._storage = storage
         self._folder = folder.absolute()
@@ -50,6 +52,7 @@ class Services:
         self._flags = flags or {}
         self._identity = identity
         self._with_gateway = gateway
+        self._more_policies = tuple(f"policy-{number}" for number in range(2, policies + 1))
         self._processes: dict[str, ServiceProcess] = {}
 
     @property
@@ -66,6 +69,12 @@ class Services:
     def connection(self) -> Settings:
         """How `rlhf.Client` reaches them, whatever environment and configuration say of services elsewhere."""
         return {**self.addresses, "token": "", "ca": "", "cert": "", "key": ""}  # type: ignore[typeddict-item]
+
+    @property
+    def connections(self) -> list[Settings]:
+        """One for each policy service; the first is `connection`."""
+        addresses = [self._processes[name].address for name in ("policy", *self._more_policies)]
+        return [{**self.connection, "policy": address} for address in addresses]
 
     @property
     def metrics_addresses(self) -> dict[str, str]:
@@ -86,7 +95,7 @@ class Services:
         deadline = time.monotonic() + START_SECONDS
         try:
             self._start(MODEL_SERVICES, deadline)
-            self._start(("trainer", "feedback"), deadline)
+            self._start(("trainer", "feedback", *self._more_policies), deadline)
             if self._with_gateway:
                 self._start(("gateway",), deadline)
         except BaseException:
@@ -124,9 +133,10 @@ class Services:
 
     def _start(self, names: tuple[str, ...], deadline: float) -> None:
         for name in names:
-            port, metrics_port = self._ports[name] if name in self._ports else (free_or_any(GATEWAY_PORT), 0)
+            any_port = (free_or_any(GATEWAY_PORT) if name == "gateway" else 0, 0)
+            port, metrics_port = self._ports.get(name, any_port)
             log = self._folder / f"{name}.log"
-            process = ServiceProcess(name, self._arguments(name), port, metrics_port, log, self._identity)
+            process = ServiceProcess(kind_of(name), self._arguments(name), port, metrics_port, log, self._identity)
             self._processes[name] = process
             self._processes[name].start()
         for name in names:
@@ -138,7 +148,7 @@ class Services:
         own = {"trainer": self._trainer_arguments, "feedback": self._feedback_arguments}.get(name, list)()
         common = ["--storage", self._storage, "--cache", str(self._folder / "cache" / name)]
         limits = ["--threads", str(self._threads), "--drain-seconds", str(DRAIN_SECONDS)]
-        return [*common, *limits, *own, *self._flags.get(name, ())]
+        return [*common, *limits, *own, *self._flags.get(kind_of(name), ())]
 
     def _trainer_arguments(self) -> list[str]:
         return [*self._addressed(*MODEL_SERVICES), "--work-dir", str(self._folder / "work"), "--stop-workers"]
@@ -148,6 +158,11 @@ class Services:
 
     def _addressed(self, *names: str) -> list[str]:
         return [text for name in names for text in (f"--{name}", self._processes[name].address)]
+
+
+def kind_of(name: str) -> str:
+    """policy-2 is a policy service."""
+    return name.partition("-")[0]
 
 
 def free_or_any(port: int) -> int:

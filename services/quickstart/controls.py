@@ -60,16 +60,14 @@ def _ppo(
 
 
 def _dpo(road: Road, labels: str, expected: Callable[[Effect], bool]) -> dict:
-    spec = rlhf.Dpo(policy_model=road.models["sft"], dataset=f"comparisons-{labels}")
-    return _judge(road, road.train(f"control-dpo-{labels}", spec), expected)
+    return _judge(road, road.train(f"control-dpo-{labels}", road.dpo_spec(f"comparisons-{labels}")), expected)
 
 
 def _reward_of(road: Road, labels: str, pairs: list[LabelledPair]) -> str:
     """A reward model of its own for these labels."""
     path = write_comparisons(pairs, road.folder / f"comparisons-{labels}.jsonl")
     dataset = road.client.datasets.upload(path, name=f"comparisons-{labels}")
-    spec = rlhf.RewardModel(base_model=road.models["encoder"], dataset=str(dataset), demonstrations="demonstrations")
-    return road.train(f"control-reward-{labels}", spec)
+    return road.train(f"control-reward-{labels}", road.reward_spec(str(dataset)))
 
 
 def _edited_reward(road: Road, factor: float) -> str:
@@ -98,7 +96,8 @@ def _judge(road: Road, model: str, expected: Callable[[Effect], bool]) -> dict:
     pool = questions(road.world)["held_out"]
     size = (road.plan.evaluation_samples, road.plan.max_new_tokens)
     sft, control = (
-        answer(road.client, road.world, asked, road.models["sft"], pool, *size) for asked in (road.models["sft"], model)
+        answer(road.clients, road.world, asked, road.models["sft"], pool, *size)
+        for asked in (road.models["sft"], model)
     )
     difference = effect(control.judged, sft.judged)
     return {"passed": expected(difference), "must": expected.__name__.strip("_").replace("_", " "),

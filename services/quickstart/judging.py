@@ -1,5 +1,6 @@
 """Asks every model the same prompts and judges the answers by gold, which no stage saw."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,16 +33,18 @@ def questions(world: World) -> dict[Split, list[Case]]:
     return {split: spread(cases(world, split), PER_FAMILY[split], seed=0) for split in SPLITS}
 
 
-def answer(client: Client, world: World, model: str, reference: str, pool: list[Case], samples: int, tokens: int):
+def answer(
+    clients: Sequence[Client], world: World, model: str, reference: str, pool: list[Case], samples: int, tokens: int
+) -> Answers:
     """Samples at temperature 1. The KL is the mean over responses of the sum of log π − log π_ref (nats)."""
-    rollouts = sample(client, model, pool, samples, tokens, seed=77_000)
+    rollouts = sample(clients, model, pool, samples, tokens, seed=77_000)
     judge, panel = GoldJudge(world), RaterPanel(world)
     texts = [[r.text for r in rollouts[i : i + samples]] for i in range(0, len(rollouts), samples)]
     golds = [[judge.judge(case, text) for text in row] for case, row in zip(pool, texts, strict=True)]
     score_PS = np.array([[gold.score for gold in row] for row in golds])
     words_PS = np.array([[gold.words for gold in row] for row in golds])
     opinions = [text for case, row in zip(pool, texts, strict=True) if case.opinion for text in row]
-    kl_N = _kl(client, reference, rollouts)
+    kl_N = _kl(clients[0], reference, rollouts)
     summary = {
         "gold": float(score_PS.mean()),
         "words": float(words_PS.mean()),

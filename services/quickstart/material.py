@@ -3,7 +3,8 @@
 import itertools
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from services.simulator.raters import RaterPanel
 from services.simulator.splits import cases, draw
 from services.simulator.world import World
 
-PROMPTS_PER_CALL = 256
+PROMPTS_PER_CALL = 128
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,34 @@ def write_comparisons(pairs: list[LabelledPair], path: Path) -> Path:
 
 
 def sample(
-    client: Client, model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int
+    clients: Sequence[Client], model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int
 ) -> list[Rollout]:
-    """Rollouts of `model`, `per_case` for each case in turn. Calls are cut to a size that a service admits at once."""
-    rollouts = []
-    for start in range(0, len(pool), PROMPTS_PER_CALL):
-        rollouts += client.policy.generate(
+    """Rollouts of `model`, `per_case` for each case in turn. Calls are cut to a size that a service admits at once, and
+    `clients` take turns, each with a call under way."""
+
+    def ask(client: Client, start: int) -> list[Rollout]:
+        return client.policy.generate(
             [case.prompt for case in pool[start : start + PROMPTS_PER_CALL]],
             model=model, samples_per_prompt=per_case, max_new_tokens=max_new_tokens, seed=seed + start,
         )  # fmt: skip
-    return rollouts
+
+    threads = ThreadPoolExecutor(len(clients))
+    try:
+        parts = threads.map(ask, itertools.cycle(clients), range(0, len(pool), PROMPTS_PER_CALL))
+        return list(itertools.chain.from_iterable(parts))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C a call ends with its client
 
 
-def label(world: World, pool: list[Case], answers: list[list[str]], seed: int) -> list[LabelledPair]:
-    """All pairs of the answers to a case, each judged by one rater; equal texts are no pair."""
+def label(
+    world: World, pool: list[Case], answers: list[list[str]], seed: int, judgements: int = 1
+) -> list[LabelledPair]:
+    """All pairs of the answers to a case, each once for every judgement of it; equal texts are no pair."""
     rng, panel = random.Random(f"labels-{seed}"), RaterPanel(world)
     pairs = []
     for case, texts in zip(pool, answers, strict=True):
         for a, b in itertools.combinations(texts, 2):
-            if a != b and a.strip() and b.strip():
+            for _ in range(judgements if a != b and a.strip() and b.strip() else 0):
                 judgement = panel.label(case, a, b, rng)
                 p = judgement.probability
                 chosen, rejected, p = (a, b, p) if judgement.first_preferred else (b, a, 1 - p)

@@ -2,9 +2,9 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import rlhf
@@ -25,6 +25,7 @@ from services.simulator.world import load_world, simulator_digest
 
 JUDGED = ("base", "sft", "ppo", "dpo")
 SHOWN_SAMPLES = 8
+POLICIES = 2  # services, one for each core: PPO has one to itself while the other answers for models that are ready
 
 
 def main(
@@ -50,10 +51,10 @@ def main(
     started, narrator, chosen = time.monotonic(), Narrator(), load_world(world or "home")
     plan = SMALL if fast else FULL
     where = storage or str(out / f"storage-{time.strftime('%Y%m%d-%H%M%S')}")
-    own = nullcontext((client, "")) if client else own_services(where, out, narrator, label)
-    with MemoryWatch() as memory, own as (connected, url):
-        road = Road(connected, chosen, plan, seed, out, narrator)
-        person = walk(road, LabellingPage(connected, url, narrator) if label else None)
+    own = nullcontext(([client], "")) if client else own_services(where, out, narrator, label)
+    with MemoryWatch() as memory, own as (clients, url):
+        road = Road(clients, chosen, plan, seed, out, narrator)
+        person = walk(road, LabellingPage(clients[0], url, narrator) if label else None)
         results = learn_and_judge(road)
         if controls:
             with narrator.stage("controls", "Negative controls"):
@@ -75,12 +76,15 @@ def main(
 
 
 @contextmanager
-def own_services(storage: str, out: Path, narrator: Narrator, pages: bool = False) -> Iterator[tuple[rlhf.Client, str]]:
+def own_services(
+    storage: str, out: Path, narrator: Narrator, pages: bool = False
+) -> Iterator[tuple[list[rlhf.Client], str]]:
     """With the address of the pages, where they are wanted."""
     with narrator.stage("start", "Starting policy, reward, reference and trainer"):
-        services = Services(storage=storage, folder=out / "services", gateway=pages).start()
-    with services, rlhf.Client(**services.connection) as client:
-        yield client, services.gateway_url if pages else ""
+        services = Services(storage, out / "services", gateway=pages, policies=POLICIES).start()
+    with services, ExitStack() as opened:
+        clients = [opened.enter_context(rlhf.Client(**connection)) for connection in services.connections]
+        yield clients, services.gateway_url if pages else ""
 
 
 def walk(road: Road, page: LabellingPage | None = None) -> dict:
@@ -117,7 +121,7 @@ def learn_and_judge(road: Road) -> dict:
             early = beside.submit(judge_all_but_ppo, road, dpo)
             road.ppo()
         with stage("judge", "Judging all of them by gold"):
-            ppo = judged_answers(road, ("ppo",))
+            ppo = judged_answers(road, road.clients, ("ppo",))
             answers, reward = early.result()
     finally:
         beside.shutdown(wait=False)  # after Ctrl-C its calls end with the client
@@ -127,7 +131,7 @@ def learn_and_judge(road: Road) -> dict:
 def judge_all_but_ppo(road: Road, dpo: rlhf.RunHandle) -> tuple[dict[str, dict[Split, Answers]], dict[str, float]]:
     road.finish("dpo", dpo, bar=False)
     reward = reward_accuracy(road.client, road.models["reward"], road.held_out_pairs())
-    return judged_answers(road, ("base", "sft", "dpo")), reward
+    return judged_answers(road, road.beside, ("base", "sft", "dpo")), reward
 
 
 def findings(answers: Mapping[str, Mapping[Split, Answers]], reward: dict[str, float]) -> dict:
@@ -139,12 +143,14 @@ def findings(answers: Mapping[str, Mapping[Split, Answers]], reward: dict[str, f
     }
 
 
-def judged_answers(road: Road, names: tuple[str, ...]) -> dict[str, dict[Split, Answers]]:
+def judged_answers(
+    road: Road, clients: Sequence[rlhf.Client], names: tuple[str, ...]
+) -> dict[str, dict[Split, Answers]]:
     asked, plan = questions(road.world), road.plan
     return {
         name: {
             split: answer(
-                road.client, road.world, road.models[name], road.models["sft"], asked[split],
+                clients, road.world, road.models[name], road.models["sft"], asked[split],
                 plan.evaluation_samples, plan.max_new_tokens,
             )
             for split in SPLITS

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from services.runtime.channels import own_variables
+from services.runtime.environment import SHARED_MACHINE
 from services.trainer.launchers.command import MODULE, WorkerSettings
 from services.trainer.launchers.launcher import Assignment, Exit, Launch, LaunchRefused, Running, could_not_go_on
 
@@ -125,8 +126,7 @@ def describe(code: int) -> str:
 def worker_environment(environ: Mapping[str, str], threads: int) -> dict[str, str]:
     """Enough to find Python and object storage, and to be known by services; torch and OpenMP keep to `threads`."""
     kept = {name: value for name, value in environ.items() if name in KEPT or name.startswith(KEPT_PREFIXES)}
-    rules = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**kept, **own_variables(environ), **rules}
+    return {**kept, **own_variables(environ), **SHARED_MACHINE, "OMP_NUM_THREADS": str(threads)}
 
 
 def _last_words(launch: Launch) -> Exit | None:

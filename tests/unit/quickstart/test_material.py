@@ -21,6 +21,16 @@ def test_all_pairs_of_the_answers_are_judged_and_equal_or_empty_ones_dropped() -
     )
 
 
+def test_a_pair_may_be_judged_several_times() -> None:
+    once, thrice = (label(WORLD, CASES, [[GOOD, BAD]] * len(CASES), seed=1, judgements=n) for n in (1, 3))
+    assert len(thrice) == 3 * len(once)
+    assert {(p.case.prompt, frozenset((p.chosen, p.rejected))) for p in thrice} == {
+        (p.case.prompt, frozenset((p.chosen, p.rejected))) for p in once
+    }
+    votes = [{pair.chosen for pair in thrice[start : start + 3]} for start in range(0, len(thrice), 3)]
+    assert any(len(chosen) == 2 for chosen in votes), "raters disagree"
+
+
 def test_the_chance_belongs_to_the_chosen_answer() -> None:
     pairs = label(WORLD, CASES, [[GOOD, BAD]] * len(CASES), seed=1)
     for pair in pairs:

@@ -123,6 +123,7 @@ def test_nothing_of_the_environment_leaks_but_what_is_needed() -> None:
     }
     kept = worker_environment(environ, 3)
     assert kept["OMP_NUM_THREADS"] == "3"
+    assert "GOMP_SPINCOUNT" in kept, "its threads would spin on the cores of other workers"
     assert {name for name in kept if name in environ} == {"PATH", "AWS_SECRET_ACCESS_KEY", "RLHF_TOKEN", "RLHF_CA"}
     assert kept["RLHF_CA"] == str(Path.cwd() / "ca.pem"), "a worker starts in another folder"
 
