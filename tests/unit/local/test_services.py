@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     folder = tmp_path_factory.mktemp("local")
-    with Services(storage=str(folder / "storage"), folder=folder / "services") as services:
+    with Services(storage=str(folder / "storage"), folder=folder / "services", policies=2) as services:
         yield services
 
 
@@ -38,6 +38,15 @@ def test_every_service_answers_on_loopback_under_its_name(services: Services) ->
         assert address.startswith("127.0.0.1:")
         check_health(address, 10)
     assert runs(services) == []
+
+
+def test_each_connection_has_a_policy_service_of_its_own(services: Services) -> None:
+    first, second = services.connections
+    assert first == services.connection
+    assert first["policy"] != second["policy"]
+    assert {**first, "policy": second["policy"]} == second, "the other services are the same"
+    check_health(second["policy"], 10)
+    assert f"listening on {second['policy']}" in services.log("policy-2").read_text()
 
 
 def test_logs_go_to_files(services: Services) -> None:
