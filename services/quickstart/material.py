@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from rlhf import Client, Rollout
@@ -64,11 +65,19 @@ def sample(
         threads.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C a call ends with its client
 
 
+class _Panel(RaterPanel):
+    """Looks at a pair once, however often it is judged. Lives as long as `label` runs."""
+
+    @lru_cache(maxsize=1)  # noqa: B019
+    def _features(self, case: Case, a: str, b: str) -> tuple[float, float, int]:
+        return super()._features(case, a, b)
+
+
 def label(
     world: World, pool: list[Case], answers: list[list[str]], seed: int, judgements: int = 1
 ) -> list[LabelledPair]:
     """All pairs of the answers to a case, each once for every judgement of it; equal texts are no pair."""
-    rng, panel = random.Random(f"labels-{seed}"), RaterPanel(world)
+    rng, panel = random.Random(f"labels-{seed}"), _Panel(world)
     pairs = []
     for case, texts in zip(pool, answers, strict=True):
         for a, b in itertools.combinations(texts, 2):

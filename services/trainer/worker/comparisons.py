@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import torch
@@ -73,6 +74,7 @@ def group_by_prompt(
     rows: Sequence[Comparison], encode: Callable[[Prompt, str], AnswerT], limit: int
 ) -> Comparisons[AnswerT]:
     """Ties and rows with an answer of more than `limit` tokens are left out and counted."""
+    encode = cache(encode)  # an answer stands in many rows: against several others, judged by several raters
     groups = defaultdict[Prompt, AnswerGroup[AnswerT]](AnswerGroup[AnswerT])
     num_long = num_ties = 0
     for row in rows:
