@@ -108,12 +108,11 @@ class Road:
         )  # fmt: skip
 
     def ppo(self) -> None:
-        """On one core: others answer on the other, and a step of two threads would wait for them at every operation."""
         spec = rlhf.Ppo(
             policy_model=self.models["sft"], reward_model=self.models["reward"], prompts="prompts",
             steps=self.plan.ppo_steps, max_new_tokens=self.plan.max_new_tokens,
         )  # fmt: skip
-        self.train("ppo", spec, threads=1)
+        self.train("ppo", spec)
 
     def train(self, name: str, spec: rlhf.Spec, threads: int = 2) -> str:
         """Runs one stage to its end, on both cores unless told otherwise; returns the model that it made."""

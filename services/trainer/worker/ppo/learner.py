@@ -2,19 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from services.language_model.log_probs import Ids, response_log_probs
+from services.language_model.log_probs import Ids, ResponseLogProbs, response_log_probs
 from services.trainer.recipes import PpoSpec
 from services.trainer.worker.batches import epoch_order
 from services.trainer.worker.experience import Rollout
 from services.trainer.worker.losses.ppo import log_ratio, policy_terms, value_loss_sum
 from services.trainer.worker.optimizer import Optimizer
 from services.trainer.worker.ppo.batch import Batch, Targets, pad_floats, require_complete
+from services.trainer.worker.ppo.side_by_side import both
 from services.trainer.worker.ppo.targets import FIRST_STEP_TOLERANCE
 from services.trainer.worker.ppo.value_model import ValueModel
 from services.trainer.worker.ranks import ALONE, Ranks
@@ -36,6 +38,7 @@ class Learner:
     ) -> None:
         self.policy, self.value, self.spec, self.pad_id, self.seed = policy, value, spec, pad_id, seed
         self.ranks = ranks
+        self.both = both(ranks, torch.get_num_threads())
 
     @staticmethod
     def total_updates(spec: PpoSpec) -> int:
@@ -73,12 +76,17 @@ class Learner:
 
     def _measure(self, prompts: Sequence[Ids], responses: Sequence[Ids]) -> Tensor:
         """Log-probs, entropy and values, stacked."""
-        found = response_log_probs(
-            self.policy.model, prompts, responses, self.spec.temperature, self.pad_id, entropy=True
+        found, values_BR = self.both(
+            partial(self._log_probs, prompts, responses, entropy=True),
+            partial(self.value.model, prompts, responses, self.pad_id),
         )
         assert found.entropy_BR is not None
-        values_BR = self.value.model(prompts, responses, self.pad_id)
         return torch.stack([found.logprobs_BR.cpu(), found.entropy_BR.cpu(), values_BR])
+
+    def _log_probs(self, prompts: Sequence[Ids], responses: Sequence[Ids], entropy: bool = False) -> ResponseLogProbs:
+        return response_log_probs(
+            self.policy.model, prompts, responses, self.spec.temperature, self.pad_id, entropy=entropy
+        )
 
     def update(self, batch: Batch, targets: Targets, step: int) -> dict[str, float]:
         """`inner_epochs` passes over the batch in `minibatches` optimiser steps each; metrics are means over those."""
@@ -110,29 +118,32 @@ class Learner:
         self, batch: Batch, targets: Targets, rows: list[int], num_tokens: int, weight: int = 1
     ) -> dict[str, Tensor]:
         """Gradients of one forward of each model; returns sums over tokens."""
-        prompts, responses = [batch.prompts[i] for i in rows], [batch.responses[i] for i in rows]
-        found = response_log_probs(self.policy.model, prompts, responses, self.spec.temperature, self.pad_id)
+        policy, value = self.both(
+            partial(self._policy_backward, batch, targets, rows, weight / num_tokens),
+            partial(self._value_backward, batch, targets, rows, weight / num_tokens),
+        )
+        return policy | value
+
+    def _policy_backward(self, batch: Batch, targets: Targets, rows: list[int], scale: float) -> dict[str, Tensor]:
+        found = self._log_probs([batch.prompts[i] for i in rows], [batch.responses[i] for i in rows])
         logprobs_BR, mask_BR = found.logprobs_BR.cpu(), found.mask_BR.cpu()
-        width = mask_BR.shape[1]
-
-        def cut(tensor_BR: Tensor) -> Tensor:
-            return tensor_BR[rows, :width]
-
-        old_BR = cut(batch.logprobs_BR)
+        old_BR, advantages_BR, weights_BR = (
+            tensor_BR[rows, : mask_BR.shape[1]]
+            for tensor_BR in (batch.logprobs_BR, targets.advantages_BR, targets.weights_BR)
+        )
         if self.policy.taken == 0:
             furthest = log_ratio(logprobs_BR, old_BR, mask_BR).abs().max().item()
             assert furthest < FIRST_STEP_TOLERANCE, f"the ratio of the very first update is off by {furthest:.2e} nats"
-        terms = policy_terms(
-            logprobs_BR, old_BR, cut(targets.advantages_BR), cut(targets.weights_BR), mask_BR, self.spec.clip_range
-        )
+        terms = policy_terms(logprobs_BR, old_BR, advantages_BR, weights_BR, mask_BR, self.spec.clip_range)
+        (scale * terms.loss).backward()
+        return {"policy_loss": terms.loss, "clip_fraction": terms.clipped, "approx_kl": terms.approx_kl}
+
+    def _value_backward(self, batch: Batch, targets: Targets, rows: list[int], scale: float) -> dict[str, Tensor]:
+        prompts, responses = [batch.prompts[i] for i in rows], [batch.responses[i] for i in rows]
         values_BR = self.value.model(prompts, responses, self.pad_id)
-        value_sum = value_loss_sum(
-            values_BR, cut(batch.values_BR), cut(targets.returns_BR), mask_BR, self.spec.value_clip_range
+        old_BR, returns_BR, mask_BR = (
+            tensor_BR[rows, : values_BR.shape[1]] for tensor_BR in (batch.values_BR, targets.returns_BR, batch.mask_BR)
         )
-        (weight * (terms.loss + self.spec.value_coefficient * value_sum) / num_tokens).backward()
-        return {
-            "policy_loss": terms.loss,
-            "value_loss": value_sum,
-            "clip_fraction": terms.clipped,
-            "approx_kl": terms.approx_kl,
-        }
+        value_sum = value_loss_sum(values_BR, old_BR, returns_BR, mask_BR, self.spec.value_clip_range)
+        (scale * self.spec.value_coefficient * value_sum).backward()
+        return {"value_loss": value_sum}

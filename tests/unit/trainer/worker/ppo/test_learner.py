@@ -9,6 +9,7 @@ from services.trainer.recipes import Optimization, PpoSpec
 from services.trainer.worker.optimizer import Optimizer
 from services.trainer.worker.ppo.batch import Batch, Targets
 from services.trainer.worker.ppo.learner import Learner
+from services.trainer.worker.ppo.side_by_side import SideBySide, one_after_the_other
 from services.trainer.worker.ppo.targets import targets_of
 from services.trainer.worker.ppo.value_model import ValueModel
 from tests.unit.trainer.worker import small_world
@@ -69,6 +70,18 @@ def test_a_minibatch_takes_the_gradient_of_the_whole_however_it_is_cut() -> None
             if "exp_avg_sq" not in name:
                 assert torch.allclose(one[name].float(), other[name].float(), atol=2e-5), name
     assert weights[0][2] == pytest.approx(weights[1][2], abs=1e-4)
+
+
+def test_side_by_side_the_models_become_what_they_become_one_after_the_other() -> None:
+    weights = []
+    for both in (one_after_the_other, SideBySide(2)):
+        found = learner()
+        found.both = both
+        batch = found.measure(rollouts_of(small_world.policy()))
+        metrics = found.update(batch, targets_of(batch, SPEC, 0.05), step=0)
+        weights.append({**found.policy.tensors(), **{f"value.{k}": v for k, v in found.value.tensors().items()}})
+        weights[-1] |= {name: torch.tensor(value) for name, value in metrics.items()}
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_the_first_gradient_is_the_policy_gradient() -> None:
