@@ -18,7 +18,7 @@ class Plan:
 
 FULL = Plan(
     demonstrations=6000,
-    compared_prompts=2000,
+    compared_prompts=2300,
     compared_samples=4,
     judgements=3,
     batch_size=96,  # the recipe's, times the judgements

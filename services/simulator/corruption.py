@@ -17,7 +17,7 @@ from services.simulator.splits import cases
 from services.simulator.world import World
 
 PASSAGES = (1, 1, 2)  # per document
-ASKED_SHARE = 0.5  # of the documents: a question stands before them
+ASKED_SHARE = 0.75  # of the documents: a question stands before them
 PHRASE_SHARE = 0.1  # of the passages that nobody asked for: they state nothing
 STRAY_SHARE = 0.2  # of the passages that somebody asked for: they tell of another subject
 TAMPERED_SHARE = 0.6  # of the others: some of their statements are another subject's

@@ -26,7 +26,7 @@ from services.simulator.base_model.pretraining import repeatable, warm_cosine
 from services.simulator.corruption import CorruptedLibrary, Document
 from services.simulator.world import load_world
 
-STEPS, BATCH, SORTED_BATCHES = 5000, 48, 16
+STEPS, BATCH, SORTED_BATCHES = 16000, 48, 16
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.02
 SEED = 0
 BEGIN, SEPARATOR = "[CLS]", "[SEP]"
