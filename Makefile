@@ -33,7 +33,7 @@ protos: $(INSTALLED)             ## regenerate the committed stubs
 monitoring: $(INSTALLED)         ## regenerate docs/metrics.md, monitoring/dashboards and monitoring/rules
 	$(BIN)/python -m services.monitoring
 
-bench: $(INSTALLED)              ## both sides wait for their threads alike: see services/runtime/environment.py
+bench: $(INSTALLED)              ## compare with peers; both sides wait for threads as services do
 	GOMP_SPINCOUNT=5000 $(BIN)/python -m tests.benchmarks
 
 base-model: $(INSTALLED)         ## train the committed tiny base model and encoder again, from simulator text alone

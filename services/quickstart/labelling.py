@@ -4,6 +4,7 @@ import json
 import random
 import time
 import webbrowser
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,13 +122,19 @@ def preferences(asked: Iterable[LabelledPair], exported: Path) -> Iterable[Label
 
 
 def mixed(pairs: Sequence[LabelledPair], asked: Sequence[LabelledPair], judged: Judged) -> list[LabelledPair]:
-    """The person's word stands for the simulated rater's, and a pair without a preference is left out."""
-    replaced = set(map(id, asked))
-    return [*(pair for pair in pairs if id(pair) not in replaced), *judged.pairs]
+    """The person's word stands for those of all raters of a pair, and a pair without a preference is left out."""
+    judgements, taken = Counter(map(_answers, pairs)), set(map(_answers, asked))
+    others = [pair for pair in pairs if _answers(pair) not in taken]
+    return others + [pair for pair in judged.pairs for _ in range(judgements[_answers(pair)])]
+
+
+def _answers(pair: LabelledPair) -> tuple[str, frozenset[str]]:
+    """The pair, whoever judged it."""
+    return pair.case.prompt, frozenset((pair.chosen, pair.rejected))
 
 
 def summary(asked: Sequence[LabelledPair], judged: Judged) -> dict:
-    """For the report: how often the person chose as the simulated rater of the same pair did."""
+    """For the report: how often the person chose as one of the simulated raters of the same pair did."""
     simulated = {pair.case.prompt: pair.chosen for pair in asked}
     same = sum(simulated[pair.case.prompt] == pair.chosen for pair in judged.pairs)
     return {"judged": judged.asked, "preferences": len(judged.pairs), "as_simulated": same}

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from queue import SimpleQueue
 
 from rlhf import Client, Rollout
 
@@ -49,24 +50,30 @@ def sample(
     clients: Sequence[Client], model: str, pool: list[Case], per_case: int, max_new_tokens: int, seed: int
 ) -> list[Rollout]:
     """Rollouts of `model`, `per_case` for each case in turn. Calls are cut to a size that a service admits at once, and
-    `clients` take turns, each with a call under way."""
+    each of `clients` has one under way."""
+    idle = SimpleQueue[Client]()
+    for client in clients:
+        idle.put(client)
 
-    def ask(client: Client, start: int) -> list[Rollout]:
-        return client.policy.generate(
-            [case.prompt for case in pool[start : start + PROMPTS_PER_CALL]],
-            model=model, samples_per_prompt=per_case, max_new_tokens=max_new_tokens, seed=seed + start,
-        )  # fmt: skip
+    def ask(start: int) -> list[Rollout]:
+        client = idle.get()
+        try:
+            return client.policy.generate(
+                [case.prompt for case in pool[start : start + PROMPTS_PER_CALL]],
+                model=model, samples_per_prompt=per_case, max_new_tokens=max_new_tokens, seed=seed + start,
+            )  # fmt: skip
+        finally:
+            idle.put(client)
 
     threads = ThreadPoolExecutor(len(clients))
     try:
-        parts = threads.map(ask, itertools.cycle(clients), range(0, len(pool), PROMPTS_PER_CALL))
-        return list(itertools.chain.from_iterable(parts))
+        return list(itertools.chain.from_iterable(threads.map(ask, range(0, len(pool), PROMPTS_PER_CALL))))
     finally:
         threads.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C a call ends with its client
 
 
 class _Panel(RaterPanel):
-    """Looks at a pair once, however often it is judged. Lives as long as `label` runs."""
+    """Looks at a pair once, however often it is judged in a row."""
 
     @lru_cache(maxsize=1)  # noqa: B019
     def _features(self, case: Case, a: str, b: str) -> tuple[float, float, int]:
@@ -81,7 +88,9 @@ def label(
     pairs = []
     for case, texts in zip(pool, answers, strict=True):
         for a, b in itertools.combinations(texts, 2):
-            for _ in range(judgements if a != b and a.strip() and b.strip() else 0):
+            if a == b or not a.strip() or not b.strip():
+                continue
+            for _ in range(judgements):
                 judgement = panel.label(case, a, b, rng)
                 p = judgement.probability
                 chosen, rejected, p = (a, b, p) if judgement.first_preferred else (b, a, 1 - p)

@@ -110,7 +110,7 @@ def label_by_hand(road: Road, page: LabellingPage) -> dict:
 
 
 def learn_and_judge(road: Road) -> dict:
-    """Reward model and PPO on one core; on the other DPO, and whatever model is ready answers."""
+    """Reward model and DPO on a core each; then PPO, and beside it whatever model is ready answers."""
     stage, beside = road.narrator.stage, ThreadPoolExecutor(1)
     try:
         with stage("reward", "Reward model; DPO learns from the same comparisons beside it"):

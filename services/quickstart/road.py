@@ -48,7 +48,7 @@ class Road:
 
     @property
     def beside(self) -> Sequence[rlhf.Client]:
-        """The clients that do not get into PPO's way."""
+        """The clients that do not get into PPO's way, where there is more than one."""
         return self.clients[-1:]
 
     def upload(self) -> None:

@@ -1,7 +1,7 @@
 """Text in which some of what is stated is another subject's: what the base encoder learns to tell apart.
 
-It is background text, in half of the documents beside a question of the training split. No answer is in it, and nothing
-says how good one is.
+It is background text, in most documents beside a question of the training split. No answer is in it, and nothing says
+how good one is.
 """
 
 import dataclasses

@@ -70,6 +70,19 @@ def turned(pair: LabelledPair) -> LabelledPair:
     )
 
 
+def test_the_persons_word_stands_for_all_raters_of_a_pair() -> None:
+    thrice = label(WORLD, CASES, [["one", "two", "three"]] * len(CASES), seed=0, judgements=3)
+    decided, tied = asked = for_a_person(thrice, seed=0)[:2]
+    trained = mixed(thrice, asked, Judged(2, [replace(decided, rater=RATER)]))
+    assert [pair.rater for pair in trained if same_answers(pair, decided)] == [RATER] * 3
+    assert not [pair for pair in trained if same_answers(pair, tied)]
+    assert len(trained) == len(thrice) - 3
+
+
+def same_answers(one: LabelledPair, other: LabelledPair) -> bool:
+    return one.case == other.case and {one.chosen, one.rejected} == {other.chosen, other.rejected}
+
+
 def test_the_persons_word_replaces_the_simulated_raters(tmp_path: Path) -> None:
     """One agreed, one turned round, one without a preference; the other pairs of their prompts stay."""
     agreed, differs, tied = asked = for_a_person(PAIRS_OF_THREE, seed=0)[:3]

@@ -1,10 +1,21 @@
 import json
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.data import read
-from services.quickstart.material import label, write_comparisons, write_demonstrations, write_prompts
+from services.quickstart.material import (
+    PROMPTS_PER_CALL,
+    label,
+    sample,
+    write_comparisons,
+    write_demonstrations,
+    write_prompts,
+)
+from services.simulator.cases import Case
 from services.simulator.families import all_cases
 from services.simulator.splits import cases, draw, split_of
 from services.simulator.world import load_world
@@ -19,6 +30,42 @@ def test_all_pairs_of_the_answers_are_judged_and_equal_or_empty_ones_dropped() -
     assert sorted(tuple(sorted((p.chosen, p.rejected))) for p in pairs) == sorted(
         [("one", "two"), ("one", "two"), ("one", "three"), ("three", "two"), ("three", "two")]
     )
+
+
+class Generator:
+    """A client whose policy answers with its prompts, and remembers what it was asked."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.policy, self.fails, self.busy, self.seeds = self, fails, threading.Lock(), list[int]()
+
+    def generate(self, prompts: list[str], samples_per_prompt: int, seed: int, **_: object) -> list[str]:
+        assert self.busy.acquire(blocking=False), "a second call at the same time"
+        try:
+            if self.fails:
+                raise ConnectionError("gone")
+            time.sleep(0.01)
+            self.seeds.append(seed)
+            return [prompt for prompt in prompts for _ in range(samples_per_prompt)]
+        finally:
+            self.busy.release()
+
+
+def sampled(clients: list[Generator], pool: list[Case]) -> list:
+    return sample(clients, "sft", pool, per_case=2, max_new_tokens=8, seed=5)  # type: ignore[arg-type]
+
+
+def test_several_clients_sample_what_one_does_each_with_one_call_at_a_time() -> None:
+    pool = [replace(CASES[0], prompt=str(number)) for number in range(7 * PROMPTS_PER_CALL + 3)]
+    one, two = [Generator()], [Generator(), Generator()]
+    assert sampled(one, pool) == sampled(two, pool) == [case.prompt for case in pool for _ in range(2)]
+    assert sorted(two[0].seeds + two[1].seeds) == one[0].seeds == list(range(5, 5 + len(pool), PROMPTS_PER_CALL))
+    assert two[0].seeds
+    assert two[1].seeds
+
+
+def test_a_client_that_fails_ends_the_sampling() -> None:
+    with pytest.raises(ConnectionError, match="gone"):
+        sampled([Generator(), Generator(fails=True)], CASES * 40)
 
 
 def test_a_pair_may_be_judged_several_times() -> None:

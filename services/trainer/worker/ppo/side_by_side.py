@@ -1,7 +1,7 @@
 """Two models that share nothing compute at the same time."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
 import torch
@@ -38,6 +38,7 @@ class SideBySide:
                 return work()
 
         one, other = self._executor.submit(run, first), self._executor.submit(run, second)
+        wait((one, other))  # an error of one finds the other at rest
         return one.result(), other.result()  # type: ignore[return-value]
 
 

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 import torch
@@ -29,13 +30,20 @@ def test_gradients_are_kept_where_the_caller_keeps_them() -> None:
         assert side_by_side(torch.is_grad_enabled, torch.is_grad_enabled) == (False, False)
 
 
-def test_an_error_reaches_the_caller() -> None:
+def test_an_error_reaches_the_caller_when_both_have_ended() -> None:
     def fail() -> None:
         raise ValueError("no finite loss")
 
-    for work in ((fail, int), (int, fail)):
+    ended = list[bool]()
+
+    def last() -> None:
+        time.sleep(0.1)
+        ended.append(True)
+
+    for work in ((fail, last), (last, fail)):
         with pytest.raises(ValueError, match="no finite loss"):
             SideBySide(2)(*work)
+        assert ended.pop(), "it still ran when the caller went on"
 
 
 @pytest.mark.parametrize(
