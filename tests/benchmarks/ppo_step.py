@@ -5,7 +5,7 @@ weights published and fetched. The peer is one process that shares the policy's 
 sample the same tokens, step by step.
 
 Seconds of a clock are what counts, on a machine with nothing else to do. Seconds of the processors are reported beside:
-a scheduler that shares the cores between sessions favours six processes over one as soon as others want them too.
+a scheduler that shares the cores with other work favours six processes over one.
 """
 
 import itertools

@@ -53,7 +53,7 @@ def test_the_python_example_runs_as_printed(shell: Shell) -> None:
 
 
 def test_the_shell_example_runs(shell: Shell, client: rlhf.Client, tmp_path: Path) -> None:
-    """Line by line, with capitals filled in; only PPO is made shorter than its 60 steps."""
+    """Line by line, with capitals filled in; only PPO is made shorter than its 40 steps."""
     lines = re.sub(r"\\\n", "", re.sub(r" +#.*", "", block("Use it from the shell", "sh"))).splitlines()
     check, pipeline, runs, models, talk = lines
     assert "comparison" in shell("bash", "-euc", check)
