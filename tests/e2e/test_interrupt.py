@@ -49,7 +49,8 @@ def programs(process: psutil.Process) -> dict[str, psutil.Process]:
 def end_in_training(process: psutil.Popen, number: signal.Signals) -> dict[str, psutil.Process]:
     """Signals a quickstart that has a worker; returns what ran below it."""
     needed = {*SERVICES, "services.trainer.worker"}
-    wait_until(lambda: needed <= programs(process).keys(), seconds=500)
+    wait_until(lambda: process.poll() is not None or needed <= programs(process).keys(), seconds=500)
+    assert process.poll() is None, f"it ended by itself: {process.stdout and process.stdout.read()}"
     running = programs(process)
     process.send_signal(number)
     return running
