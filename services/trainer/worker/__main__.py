@@ -1,12 +1,13 @@
 """One attempt of one run, from its base to its last word."""
 
+import atexit
 import logging
 import os
 import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from transformers.utils import logging as hf_logging
@@ -145,6 +146,15 @@ def describe(error: Exception) -> str:
     return error.message if isinstance(error, ServiceError) else f"{type(error).__name__}: {error}"
 
 
+def end_rank(code: int) -> NoReturn:
+    """Of several ranks: the interpreter is not taken down around the threads of gloo, which now and then abort it
+    ("terminate called without an active exception"), and with it an attempt that has succeeded."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def settings_or_exit() -> WorkerSettings:
     try:
         return load_settings(WorkerSettings, "RLHF_WORKER_", sys.argv[1:], os.environ)
@@ -156,4 +166,7 @@ def settings_or_exit() -> WorkerSettings:
 if __name__ == "__main__":
     given = settings_or_exit()
     configure_logging(given.log_json, label=f"rank {os.environ['RANK']}" if "RANK" in os.environ else "")
-    sys.exit(main(given))
+    code = main(given)
+    if "RANK" in os.environ:
+        end_rank(code)
+    sys.exit(code)
