@@ -34,7 +34,7 @@ monitoring: $(INSTALLED)         ## regenerate docs/metrics.md, monitoring/dashb
 	$(BIN)/python -m services.monitoring
 
 bench: $(INSTALLED)              ## compare with peers; both sides wait for threads as services do
-	GOMP_SPINCOUNT=5000 $(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks
 
 base-model: $(INSTALLED)         ## train the committed tiny base model and encoder again, from simulator text alone
 	$(BIN)/python -m services.simulator.base_model

@@ -133,8 +133,7 @@ class Services:
 
     def _start(self, names: tuple[str, ...], deadline: float) -> None:
         for name in names:
-            any_port = (free_or_any(GATEWAY_PORT) if name == "gateway" else 0, 0)
-            port, metrics_port = self._ports.get(name, any_port)
+            port, metrics_port = self._ports[name] if name in self._ports else any_ports(name)
             log = self._folder / f"{name}.log"
             process = ServiceProcess(kind_of(name), self._arguments(name), port, metrics_port, log, self._identity)
             self._processes[name] = process
@@ -163,6 +162,11 @@ class Services:
 def kind_of(name: str) -> str:
     """policy-2 is a policy service."""
     return name.partition("-")[0]
+
+
+def any_ports(name: str) -> tuple[int, int]:
+    """Any free ones, but for the gateway, which people look for where it usually is."""
+    return (free_or_any(GATEWAY_PORT) if name == "gateway" else 0), 0
 
 
 def free_or_any(port: int) -> int:

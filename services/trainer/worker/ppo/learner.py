@@ -127,9 +127,8 @@ class Learner:
     def _policy_backward(self, batch: Batch, targets: Targets, rows: list[int], scale: float) -> dict[str, Tensor]:
         found = self._log_probs([batch.prompts[i] for i in rows], [batch.responses[i] for i in rows])
         logprobs_BR, mask_BR = found.logprobs_BR.cpu(), found.mask_BR.cpu()
-        old_BR, advantages_BR, weights_BR = (
-            tensor_BR[rows, : mask_BR.shape[1]]
-            for tensor_BR in (batch.logprobs_BR, targets.advantages_BR, targets.weights_BR)
+        old_BR, advantages_BR, weights_BR = cut(
+            rows, mask_BR, batch.logprobs_BR, targets.advantages_BR, targets.weights_BR
         )
         if self.policy.taken == 0:
             furthest = log_ratio(logprobs_BR, old_BR, mask_BR).abs().max().item()
@@ -141,9 +140,12 @@ class Learner:
     def _value_backward(self, batch: Batch, targets: Targets, rows: list[int], scale: float) -> dict[str, Tensor]:
         prompts, responses = [batch.prompts[i] for i in rows], [batch.responses[i] for i in rows]
         values_BR = self.value.model(prompts, responses, self.pad_id)
-        old_BR, returns_BR, mask_BR = (
-            tensor_BR[rows, : values_BR.shape[1]] for tensor_BR in (batch.values_BR, targets.returns_BR, batch.mask_BR)
-        )
+        old_BR, returns_BR, mask_BR = cut(rows, values_BR, batch.values_BR, targets.returns_BR, batch.mask_BR)
         value_sum = value_loss_sum(values_BR, old_BR, returns_BR, mask_BR, self.spec.value_clip_range)
         (scale * self.spec.value_coefficient * value_sum).backward()
         return {"value_loss": value_sum}
+
+
+def cut(rows: list[int], like_BR: Tensor, *tensors_BR: Tensor) -> list[Tensor]:
+    """These rows of tensors of the whole batch, as wide as `like_BR`."""
+    return [tensor_BR[rows, : like_BR.shape[1]] for tensor_BR in tensors_BR]
